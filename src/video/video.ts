@@ -1,0 +1,49 @@
+/** A clip as a plain value: what verifiers score, metrics read and notebooks show. */
+
+export interface Video {
+  readonly numFrames: number;
+  readonly height: number;
+  readonly width: number;
+  /** Frames per second of playback. */
+  readonly fps: number;
+  /** [frames, height, width, 3] row-major, RGB in [-1, 1]. */
+  readonly data: Float32Array;
+  /** The prompt it was made for, if any. */
+  readonly prompt?: string;
+}
+
+export interface VideoInit {
+  readonly numFrames: number;
+  readonly height: number;
+  readonly width: number;
+  readonly fps?: number;
+  readonly data: Float32Array;
+  readonly prompt?: string;
+}
+
+/** @throws RangeError when the data does not fill frames x height x width x 3. */
+export function video(init: VideoInit): Video {
+  const { numFrames, height, width, data } = init;
+  const expected = numFrames * height * width * 3;
+  if (data.length !== expected) {
+    throw new RangeError(
+      `Cannot make a video of ${numFrames} frames of ${height}x${width} RGB: it needs ${expected} values, got ${data.length}.`,
+    );
+  }
+  return Object.freeze({ fps: 8, ...init });
+}
+
+/** Frames `from` (inclusive) to `to` (exclusive) as a new video sharing the data. */
+export function clip(source: Video, from: number, to: number): Video {
+  if (!(from >= 0 && from <= to && to <= source.numFrames)) {
+    throw new RangeError(
+      `Cannot cut frames ${from}..${to}: the video has ${source.numFrames} frames. Give 0 <= from <= to <= ${source.numFrames}.`,
+    );
+  }
+  const size = source.height * source.width * 3;
+  return Object.freeze({
+    ...source,
+    numFrames: to - from,
+    data: source.data.subarray(from * size, to * size),
+  });
+}
