@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+/** The program `zoetrope`: one command line over the kernel (its own process) and the library. */
+import { Command } from "commander";
+import { delegate } from "./delegate.ts";
+import { start } from "./start.ts";
+
+const program = new Command("zoetrope")
+  .description("TypeScript notebook kernel and experiment workbench for autoregressive video diffusion")
+  .showHelpAfterError()
+  .enablePositionalOptions();
+
+/** Commands that belong to the kernel's program are passed on as typed. */
+const passOn = (name: string, description: string): void => {
+  program
+    .command(name)
+    .description(description)
+    .argument("[args...]")
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption(false)
+    .action(async (args: string[]) => {
+      process.exitCode = await delegate([name, ...args]);
+    });
+};
+
+passOn("kernel", "install, uninstall or list the Jupyter kernelspec");
+passOn("run", "execute a notebook headless through the kernel");
+passOn("lab", "start JupyterLab on notebooks/ with the kernel selected");
+
+program
+  .command("start")
+  .description("run the quickstart notebook and write its report")
+  .option("--fast", "smaller budgets: a smoke run", false)
+  .action(async (options: { fast: boolean }) => {
+    process.exitCode = await start(options);
+  });
+
+await program.parseAsync();
