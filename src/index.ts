@@ -7,6 +7,20 @@
 export type { ChunkShape, Condition, Denoiser, History } from "./diffusion/denoiser.ts";
 export { type Cost, type Meter, meter, metered, meteredNetwork, spent } from "./diffusion/nfe.ts";
 export { addNoise, dataFrom, noiseFrom, shiftTime, velocityTarget } from "./diffusion/path.ts";
+// tensor: fused ops
+export { type Activation, gelu, silu } from "./tensor/ops/activation.ts";
+export { type AdamWSettings, type AdamWSlot, adamw, adamwSlots } from "./tensor/ops/adamw.ts";
+export { type AttentionOptions, attention, type Route } from "./tensor/ops/attention.ts";
+export { appendCache, poolKeys } from "./tensor/ops/cache.ts";
+export { blockCausal, type ChunkLists, dualSequence, slidingWindow } from "./tensor/ops/chunk-masks.ts";
+export { embedding, timeEmbedding } from "./tensor/ops/embedding.ts";
+export { flowMatchingLoss } from "./tensor/ops/flow-matching-loss.ts";
+export { gatedResidual } from "./tensor/ops/gated-residual.ts";
+export { type LinearOptions, linear } from "./tensor/ops/linear.ts";
+export { layerNorm, layerNormModulate, rmsNorm } from "./tensor/ops/norm.ts";
+export { patchify, unpatchify } from "./tensor/ops/patchify.ts";
+export { randn } from "./tensor/ops/randn.ts";
+export { normRope, rope } from "./tensor/ops/rope.ts";
 // tensor
 export { type PathStep, type Rng, rng } from "./tensor/rng.ts";
 export { type Tensor, tf, type Variable } from "./tensor/tf.ts";

@@ -1,0 +1,161 @@
+/**
+ * Multi-head attention whose mask is a list of key chunks per query chunk. Block-causal, sliding-window, sink and the
+ * dual-sequence mask of teacher forcing are all such lists (`chunk-masks.ts`); a kernel computes the listed blocks
+ * and no others. History routing (Resampling Forcing 2512.15702 section 3.3, after MoBA 2502.13189) adds, per query token and
+ * head, the topK candidate chunks by q . mean(K_chunk) in fp32; one softmax runs over the union. Differences: the
+ * mean is taken of the keys as given (after rotation), ties go to the lowest chunk, own and sink chunks are simply
+ * `visible`. The selection is a constant to the tape: gradients flow through the selected keys and values only.
+ */
+import type { Tensor } from "../tf.ts";
+import { attentionComposition } from "./attention-composition.ts";
+import { poolKeys } from "./cache.ts";
+import {
+  hasKernel,
+  isRecording,
+  require,
+  runFused,
+  together,
+  withGradient,
+  withoutGradient,
+} from "./fused.ts";
+
+/** Chunks of history that each query token and head may choose from. */
+export interface Route {
+  /** How many candidates every (token, head) attends to; all of them where there are fewer. */
+  readonly topK: number;
+  /** `candidates[i]`: sorted key chunks that query chunk i may choose from; disjoint from `visible[i]`. */
+  readonly candidates: readonly (readonly number[])[];
+  /** [B, chunks or more, D] mean keys, if they are already known (`poolKeys`). */
+  readonly pooledKeys?: Tensor;
+  /** Receives how often each chunk was chosen, [B, heads, query chunks, key chunks]; keep or read it at once. */
+  readonly onCounts?: (counts: Tensor) => void;
+}
+
+export interface AttentionOptions {
+  readonly heads: number;
+  /** Tokens of a chunk; needed with `visible`. */
+  readonly chunkTokens?: number;
+  /** `visible[i]`: sorted key chunks that query chunk i attends to. Left out: every key (cross-attention). */
+  readonly visible?: readonly (readonly number[])[];
+  readonly route?: Route;
+  /** Valid prefix of k and v where they are a larger cache; default all. */
+  readonly keyTokens?: number;
+}
+
+function requireChunkLists(
+  name: string,
+  lists: readonly (readonly number[])[],
+  queryChunks: number,
+  keyChunks: number,
+): void {
+  require(lists.length === queryChunks, () =>
+    `Cannot attend as ${name} must have one list per query chunk (${queryChunks}): got ${lists.length}. Check chunkTokens and the length of q.`);
+  for (const [i, list] of lists.entries()) {
+    for (const [j, chunk] of list.entries()) {
+      require(Number.isInteger(chunk) &&
+        chunk >= 0 &&
+        chunk < keyChunks &&
+        (j === 0 || chunk > list[j - 1]!), () =>
+        `Cannot attend as ${name}[${i}] must hold increasing chunk indices below ${keyChunks}: got [${list}].`);
+    }
+  }
+}
+
+function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): number {
+  const { heads, chunkTokens, visible, route } = options;
+  const [batch, queries, width] = q.shape;
+  require(q.rank === 3 && Number.isInteger(heads) && heads > 0 && width! % heads === 0, () =>
+    `Cannot attend as q must be [batch, tokens, features] with features a multiple of ${heads} heads: got [${q.shape}].`);
+  require(k.rank === 3 &&
+    k.shape[0] === batch &&
+    k.shape[2] === width &&
+    k.shape.every((n, i) => n === v.shape[i]), () =>
+    `Cannot attend as k and v must both be [${batch}, tokens, ${width}]: got [${k.shape}] and [${v.shape}].`);
+  const keyTokens = options.keyTokens ?? k.shape[1]!;
+  require(Number.isInteger(keyTokens) && keyTokens >= 0 && keyTokens <= k.shape[1]!, () =>
+    `Cannot attend to ${keyTokens} keys as k holds ${k.shape[1]}: keyTokens must lie in 0..${k.shape[1]}.`);
+  require(!route || visible !== undefined, () =>
+    `Cannot route without visible chunks: give visible (own chunks, or empty lists) beside route.`);
+  if (!visible) return keyTokens;
+  require(chunkTokens !== undefined &&
+    Number.isInteger(chunkTokens) &&
+    chunkTokens > 0 &&
+    queries! % chunkTokens === 0 &&
+    keyTokens % chunkTokens === 0, () =>
+    `Cannot attend by chunks as ${queries} queries and ${keyTokens} keys must be multiples of chunkTokens: got ${chunkTokens}.`);
+  const keyChunks = keyTokens / chunkTokens!;
+  requireChunkLists("visible", visible, queries! / chunkTokens!, keyChunks);
+  if (!route) return keyTokens;
+  requireChunkLists("candidates", route.candidates, queries! / chunkTokens!, keyChunks);
+  require(Number.isInteger(route.topK) && route.topK >= 0, () =>
+    `Cannot route to ${route.topK} chunks: topK must be a non-negative integer.`);
+  for (const [i, list] of route.candidates.entries()) {
+    const both = list.find((chunk) => visible[i]!.includes(chunk));
+    require(both === undefined, () =>
+      `Cannot route query chunk ${i} as its candidates must not be visible already: got ${both} in both.`);
+  }
+  const pooled = route.pooledKeys;
+  require(!pooled ||
+    (pooled.rank === 3 &&
+      pooled.shape[0] === batch &&
+      pooled.shape[1]! >= keyChunks &&
+      pooled.shape[2] === width), () =>
+    `Cannot route as pooledKeys must be [${batch}, ${keyChunks} or more, ${width}]: got [${pooled!.shape}]. Pool the keys with poolKeys.`);
+  return keyTokens;
+}
+
+/** Lists of chunks as offsets and indices. */
+function flatten(lists: readonly (readonly number[])[]): { offsets: Int32Array; chunks: Int32Array } {
+  const offsets = new Int32Array(lists.length + 1);
+  for (const [i, list] of lists.entries()) offsets[i + 1] = offsets[i]! + list.length;
+  return { offsets, chunks: Int32Array.from(lists.flat()) };
+}
+
+/**
+ * softmax(q k^T / sqrt(D/heads)) v over the listed chunks; a query with no keys gives zeros.
+ * @param q [B, Sq, D]
+ * @param k [B, Sk, D]
+ * @param v [B, Sk, D]
+ * @returns [B, Sq, D]
+ * @throws RangeError when shapes or chunk lists do not fit
+ */
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+  const keyTokens = validate(q, k, v, options);
+  if (!hasKernel("Fused.Attention")) return attentionComposition(q, k, v, { ...options, keyTokens });
+  const { heads, visible, route, chunkTokens } = options;
+  const attributes = {
+    heads,
+    keyTokens,
+    chunkTokens: chunkTokens ?? 0,
+    visible: visible && flatten(visible),
+    candidates: route && flatten(route.candidates),
+    topK: route?.topK ?? 0,
+    // Sampling writes no log-sum-exp and no selection.
+    recording: isRecording(),
+    counting: route?.onCounts !== undefined,
+  };
+  return withGradient(
+    { q, k, v },
+    (save) => {
+      const pooled =
+        route &&
+        (route.pooledKeys ??
+          withoutGradient(() => poolKeys(k.slice([0, 0, 0], [-1, keyTokens, -1]), chunkTokens!)));
+      const outputs = runFused("Fused.Attention", { q, k, v, ...(pooled && { pooled }) }, attributes);
+      const [o, lse, selection, counts] = outputs;
+      if (attributes.recording) save(route ? [q, k, v, o!, lse!, selection!] : [q, k, v, o!, lse!]);
+      if (counts) route?.onCounts?.(counts);
+      return o!;
+    },
+    (dy, [q0, k0, v0, o, lse, selection]) => {
+      const all = together(() =>
+        runFused(
+          "Fused.AttentionGrad",
+          { q: q0!, k: k0!, v: v0!, o: o!, lse: lse!, dy, ...(selection && { selection }) },
+          attributes,
+        ),
+      );
+      return { q: all(0), k: all(1), v: all(2) };
+    },
+  );
+}

@@ -1,0 +1,100 @@
+/**
+ * How an op finds its kernel.
+ *
+ *   op(x, ...) --> backend has a kernel of that name? -- yes --> one fused kernel, gradient by its partner kernel
+ *                                                    \-- no --> composition of plain tf ops, gradient by the tape
+ *
+ * The composition is the reference: it runs on every backend, and the contract test holds each kernel to it.
+ * Gradients here are lazy: a gradient that nobody asked for (input images, rotary tables) costs nothing.
+ */
+import { type Tensor, tf } from "../tf.ts";
+
+/** Inputs by name, outputs in order, plain attributes: what a fused kernel receives from `runFused`. */
+export type FusedInputs = Record<string, Tensor>;
+export type FusedAttributes = Record<string, unknown>;
+
+/** The part of the tfjs engine that its typings keep private and that `tf.customGrad` is made of. */
+interface TapeEngine {
+  isTapeOn(): boolean;
+  runKernelFunc(call: {
+    forwardFunc: (backend: unknown, save: (tensors: Tensor[]) => void) => Tensor;
+    backwardsFunc: (dy: Tensor, saved: Tensor[]) => Record<string, () => Tensor>;
+    inputs: FusedInputs;
+  }): Tensor;
+}
+
+const tape = (): TapeEngine => tf.engine() as unknown as TapeEngine;
+
+/** Whether the active backend has a kernel of this name. */
+export function hasKernel(name: string): boolean {
+  return tf.getKernel(name, tf.getBackend()) != null;
+}
+
+/** Whether a gradient is being recorded: kernels need not write what only a backward pass would read. */
+export function isRecording(): boolean {
+  return tape().isTapeOn();
+}
+
+/** Runs a fused kernel of the active backend; outputs in the order of the kernel. */
+export function runFused(name: string, inputs: FusedInputs, attributes: FusedAttributes = {}): Tensor[] {
+  const outputs = tf.engine().runKernel(name, inputs, attributes as never) as Tensor | Tensor[];
+  return Array.isArray(outputs) ? outputs : [outputs];
+}
+
+/** Tensors shared by the thunks of the node that the backward pass is at; the next node gives them back. */
+let shared: Tensor[] = [];
+
+/**
+ * Puts one node on the tape.
+ * @param inputs tensors that a gradient can flow to, by name
+ * @param forward computes the value; `save` keeps tensors for `backward` (a no-op when nothing is recorded)
+ * @param backward one thunk per input name, called only for the gradients that are wanted
+ */
+export function withGradient(
+  inputs: FusedInputs,
+  forward: (save: (tensors: Tensor[]) => void) => Tensor,
+  backward: (dy: Tensor, saved: Tensor[]) => Record<string, () => Tensor>,
+): Tensor {
+  return tape().runKernelFunc({
+    inputs,
+    forwardFunc: (_, save) => forward(save),
+    backwardsFunc: (dy, saved) => {
+      for (const tensor of shared) tensor.dispose();
+      shared = [];
+      return backward(dy, saved);
+    },
+  });
+}
+
+/** A value that the tape takes for a constant, whatever it was computed from. */
+export function withoutGradient(compute: () => Tensor): Tensor {
+  return tape().runKernelFunc({ inputs: {}, forwardFunc: compute, backwardsFunc: () => ({}) });
+}
+
+function share(tensor: Tensor): Tensor {
+  shared.push(tf.keep(tensor));
+  return tensor;
+}
+
+/** A tensor that several thunks of one `backward` read, computed when the first of them is called. */
+export function once(compute: () => Tensor): () => Tensor {
+  let result: Tensor | undefined;
+  return () => {
+    result ??= share(compute());
+    return result;
+  };
+}
+
+/** Several gradients of one kernel, computed when the first of them is asked for. */
+export function together(compute: () => Tensor[]): (index: number) => () => Tensor {
+  let results: Tensor[] | undefined;
+  return (index) => () => {
+    results ??= compute().map(share);
+    return results[index]!.clone();
+  };
+}
+
+/** Stops with one sentence when a requirement of an op does not hold. */
+export function require(holds: boolean, message: () => string): asserts holds {
+  if (!holds) throw new RangeError(message());
+}

@@ -1,0 +1,42 @@
+/** Runs a case of the contract on the active backend: its value and the gradient of every input. */
+import { rng, type Tensor, tf } from "../../src/index.ts";
+import type { OpCase } from "./contract-cases.ts";
+
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+export interface Outcome {
+  readonly shape: readonly number[];
+  readonly value: Float32Array;
+  readonly grads: readonly Float32Array[];
+}
+
+export function caseInputs(op: OpCase): Float32Array[] {
+  return op.shapes.map((shape, i) =>
+    rng(11)
+      .at(op.name, i)
+      .normal(size(shape))
+      .map((x) => x * (op.scale ?? 1)),
+  );
+}
+
+/** The scalar that is differentiated: the sum of the value under fixed random weights. */
+export function weightedSum(op: OpCase, inputs: readonly Tensor[]): tf.Scalar {
+  const y = op.run(...inputs);
+  const weights = tf.tensor(rng(12).at(op.name).normal(y.size), y.shape);
+  return tf.sum(y.mul(weights)) as tf.Scalar;
+}
+
+export async function runCase(op: OpCase): Promise<Outcome> {
+  const inputs = caseInputs(op).map((data, i) => tf.tensor(data, [...op.shapes[i]!]));
+  const y = tf.tidy(() => op.run(...inputs));
+  const value = (await y.data()) as Float32Array;
+  const grads: Float32Array[] = [];
+  if (inputs.length > 0) {
+    const tensors = tf.tidy(() => tf.grads((...xs: Tensor[]) => weightedSum(op, xs))(inputs));
+    for (const t of tensors) grads.push((await t.data()) as Float32Array);
+    tf.dispose(tensors);
+  }
+  const shape = y.shape;
+  tf.dispose([y, ...inputs]);
+  return { shape, value: value.slice(), grads: grads.map((g) => g.slice()) };
+}
