@@ -22,6 +22,7 @@ export { patchify, unpatchify } from "./tensor/ops/patchify.ts";
 export { randn } from "./tensor/ops/randn.ts";
 export { normRope, rope } from "./tensor/ops/rope.ts";
 // tensor
+export { type Device, type DeviceName, device, setThreads, useDevice } from "./tensor/device.ts";
 export { type PathStep, type Rng, rng } from "./tensor/rng.ts";
 export { type Tensor, tf, type Variable } from "./tensor/tf.ts";
 // verify

@@ -1,0 +1,300 @@
+// C = alpha op(A) op(B) (+ C) (+ bias, activation), row-major float32: blocking as in Goto and van de Geijn, "Anatomy of
+// High-Performance Matrix Multiplication", TOMS 2008.
+//
+// Every element of C is one chain of multiply-adds over k within a block of KC, blocks added in order. Edge tiles run
+// the same chain on zero-padded panels, so a row of C depends neither on the number of rows, nor on the team.
+#pragma once
+#include "simd.h"
+
+namespace ZT_NS {
+
+#if VL == 16
+enum { MR = 8, NV = 3, KC = 256, NC = 1536 };
+#elif VL == 8
+enum { MR = 6, NV = 2, KC = 256, NC = 1024 };
+#elif defined(__aarch64__)
+enum { MR = 8, NV = 3, KC = 256, NC = 768 };
+#else
+enum { MR = 4, NV = 2, KC = 256, NC = 768 };
+#endif
+enum { NR = NV * VL, MC = MR * 12 };
+
+enum Activation { ACT_NONE = 0, ACT_GELU = 1, ACT_SILU = 2, ACT_RELU = 3 };
+
+struct Gemm {
+  bool ta = false, tb = false;  // A is [k,m] instead of [m,k]; B is [n,k] instead of [k,n]
+  long m = 0, n = 0, k = 0;
+  const float* a = 0;
+  long lda = 0;
+  const float* b = 0;  // ignored when `packed` is given
+  long ldb = 0;
+  float* c = 0;
+  long ldc = 0;
+  float alpha = 1;
+  bool accumulate = false;    // add to C
+  const float* bias = 0;      // [n], added after alpha
+  int activation = ACT_NONE;  // applied last
+  float* pre = 0;             // where the value before the activation goes (leading dimension ldc), or null
+  const float* packed = 0;    // B packed once by pack_b_all
+};
+
+// B[k, n] -> panels of NR columns, each k rows of NR floats; missing columns are zero.
+static void pack_b(bool tb, long k, long n, const float* b, long ldb, float* o) {
+  for (long j = 0; j < n; j += NR) {
+    long w = n - j < NR ? n - j : NR;
+    if (!tb) {
+      for (long p = 0; p < k; p++) {
+        const float* s = b + p * ldb + j;
+        float* d = o + p * NR;
+        if (w == NR) {
+          for (int q = 0; q < NV; q++) store(d + q * VL, load(s + q * VL));
+        } else {
+          for (long q = 0; q < w; q++) d[q] = s[q];
+          for (long q = w; q < NR; q++) d[q] = 0;
+        }
+      }
+    } else {
+      for (long p0 = 0; p0 < k; p0 += 16) {
+        long p1 = p0 + 16 < k ? p0 + 16 : k;
+        for (long q = 0; q < w; q++) {
+          const float* s = b + (j + q) * ldb;
+          for (long p = p0; p < p1; p++) o[p * NR + q] = s[p];
+        }
+        for (long q = w; q < NR; q++)
+          for (long p = p0; p < p1; p++) o[p * NR + q] = 0;
+      }
+    }
+    o += k * NR;
+  }
+}
+// A[m, k] -> panels of MR rows, each k columns of MR floats.
+static void pack_a(bool ta, long m, long k, const float* a, long lda, float* o) {
+  for (long i = 0; i < m; i += MR) {
+    long h = m - i < MR ? m - i : MR;
+    if (ta) {
+      for (long p = 0; p < k; p++) {
+        const float* s = a + p * lda + i;
+        if (h == MR) {
+          for (int q = 0; q < MR; q++) o[p * MR + q] = s[q];
+        } else {
+          for (long q = 0; q < h; q++) o[p * MR + q] = s[q];
+          for (long q = h; q < MR; q++) o[p * MR + q] = 0;
+        }
+      }
+    } else {
+      for (long p0 = 0; p0 < k; p0 += 16) {
+        long p1 = p0 + 16 < k ? p0 + 16 : k;
+        for (long q = 0; q < h; q++) {
+          const float* s = a + (i + q) * lda;
+          for (long p = p0; p < p1; p++) o[p * MR + q] = s[p];
+        }
+        for (long q = h; q < MR; q++)
+          for (long p = p0; p < p1; p++) o[p * MR + q] = 0;
+      }
+    }
+    o += k * MR;
+  }
+}
+
+static ZT_INLINE vf activate(vf v, int activation) {
+  switch (activation) {
+    case ACT_GELU: return gelu(v);
+    case ACT_SILU: return silu(v);
+    case ACT_RELU: return max(v, splat(0.0f));
+    default: return v;
+  }
+}
+
+// One tile: H rows of a packed A panel times one packed B panel.
+template <int H>
+static void tile(const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first, bool last) {
+  vf c[H][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < H; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; j++) c[i][j] = splat(0.0f);
+  for (long p = 0; p < k; p++) {
+    vf bv[NV];
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; j++) bv[j] = *(const vf*)(b + j * VL);
+#pragma GCC unroll 16
+    for (int i = 0; i < H; i++) {
+      vf av = splat(a[i]);
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) c[i][j] = fma(av, bv[j], c[i][j]);
+    }
+    a += MR;
+    b += NR;
+  }
+  float* out = g.c + row * g.ldc + col;
+  const bool add = !first || g.accumulate;
+  const bool finish = last && (g.bias || g.activation || g.pre);
+  const vf alpha = splat(g.alpha);
+  if (w == NR && !finish) {
+#pragma GCC unroll 16
+    for (int i = 0; i < H; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) {
+        float* d = out + i * g.ldc + j * VL;
+        store(d, add ? load(d) + alpha * c[i][j] : alpha * c[i][j]);
+      }
+    return;
+  }
+  float t[H][NR] __attribute__((aligned(64)));
+#pragma GCC unroll 16
+  for (int i = 0; i < H; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; j++) *(vf*)&t[i][j * VL] = alpha * c[i][j];
+  for (int i = 0; i < H; i++) {
+    for (long j = 0; j < w; j += VL) {
+      long r = w - j < VL ? w - j : VL;
+      float* d = out + i * g.ldc + j;
+      vf v = *(vf*)&t[i][j];
+      if (r == VL) {
+        if (add) v = load(d) + v;
+        if (finish) {
+          if (g.bias) v += load(g.bias + col + j);
+          if (g.pre) store(g.pre + (row + i) * g.ldc + col + j, v);
+          v = activate(v, g.activation);
+        }
+        store(d, v);
+      } else {
+        if (add) v = load_part(d, r) + v;
+        if (finish) {
+          if (g.bias) v += load_part(g.bias + col + j, r);
+          if (g.pre) store_part(g.pre + (row + i) * g.ldc + col + j, v, r);
+          v = activate(v, g.activation);
+        }
+        store_part(d, v, r);
+      }
+    }
+  }
+}
+static void tile_rows(long h, const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first,
+                      bool last) {
+  switch (h) {
+#if VL == 16 || defined(__aarch64__)
+    case 8: return tile<8>(g, k, a, b, row, col, w, first, last);
+    case 7: return tile<7>(g, k, a, b, row, col, w, first, last);
+#endif
+#if VL >= 8 || defined(__aarch64__)
+    case 6: return tile<6>(g, k, a, b, row, col, w, first, last);
+    case 5: return tile<5>(g, k, a, b, row, col, w, first, last);
+#endif
+    case 4: return tile<4>(g, k, a, b, row, col, w, first, last);
+    case 3: return tile<3>(g, k, a, b, row, col, w, first, last);
+    case 2: return tile<2>(g, k, a, b, row, col, w, first, last);
+    default: return tile<1>(g, k, a, b, row, col, w, first, last);
+  }
+}
+
+// Rows [m0, m1), columns [jc, jc+n) and depth [pc, pc+k), with the block of B already packed at `pb`.
+static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc, long k, const float* pb, float* pa) {
+  for (long ic = m0; ic < m1; ic += MC) {
+    long mc = m1 - ic < MC ? m1 - ic : MC;
+    pack_a(g.ta, mc, k, g.ta ? g.a + pc * g.lda + ic : g.a + ic * g.lda + pc, g.lda, pa);
+    for (long jr = 0; jr < n; jr += NR) {
+      long w = n - jr < NR ? n - jr : NR;
+      for (long ir = 0; ir < mc; ir += MR) {
+        long h = mc - ir < MR ? mc - ir : MR;
+        tile_rows(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
+      }
+    }
+  }
+}
+
+static ZT_INLINE long packed_size(long n, long k) { return (n + NR - 1) / NR * NR * k; }
+// Floats of the whole of B in packed form, the layout `Gemm::packed` reads: blocks of NC columns, in them blocks of KC.
+static void pack_b_all(bool tb, long k, long n, const float* b, long ldb, float* o, Team& team) {
+  for (long jc = 0; jc < n; jc += NC) {
+    long nc = n - jc < NC ? n - jc : NC, panels = (nc + NR - 1) / NR;
+    for (long pc = 0; pc < k; pc += KC) {
+      long kc = k - pc < KC ? k - pc : KC, from, to;
+      team.range(panels, from, to);
+      long n0 = from * NR, n1 = to * NR < nc ? to * NR : nc;
+      if (n1 > n0)
+        pack_b(tb, kc, n1 - n0, tb ? b + (jc + n0) * ldb + pc : b + pc * ldb + jc + n0, ldb, o + n0 * kc);
+      o += panels * NR * kc;
+    }
+  }
+}
+
+// k == 0 and the finish of it: C is bias and activation of zero (or of C).
+static void gemm_without_depth(const Gemm& g, long m0, long m1) {
+  for (long i = m0; i < m1; i++)
+    for (long j = 0; j < g.n; j++) {
+      float v = (g.accumulate ? g.c[i * g.ldc + j] : 0) + (g.bias ? g.bias[j] : 0);
+      if (g.pre) g.pre[i * g.ldc + j] = v;
+      g.c[i * g.ldc + j] = activate(splat(v), g.activation)[0];
+    }
+}
+
+// Rows [m0, m1) and columns [n0, n1) by this thread alone; n0 must be a multiple of NR.
+static void gemm_part(const Gemm& g, long m0, long m1, long n0, long n1, Team& team) {
+  if (m1 <= m0 || n1 <= n0) return;
+  if (g.k <= 0) return n0 == 0 ? gemm_without_depth(g, m0, m1) : (void)0;
+  char* mark = team.mark();
+  float* pa = team.scratch((size_t)KC * (MC + MR));
+  float* pb = g.packed ? 0 : team.scratch((size_t)KC * ((n1 - n0 < NC ? n1 - n0 : NC) + NR));
+  for (long jc = n0; jc < n1;) {
+    // Blocks of columns begin at multiples of NC, so that the packed layout can be addressed.
+    long end = (jc / NC + 1) * NC < n1 ? (jc / NC + 1) * NC : n1, n = end - jc;
+    for (long pc = 0; pc < g.k; pc += KC) {
+      long k = g.k - pc < KC ? g.k - pc : KC;
+      const float* block = pb;
+      if (g.packed) {
+        long c0 = jc / NC * NC, width = g.n - c0 < NC ? (g.n - c0 + NR - 1) / NR * NR : NC;
+        block = g.packed + c0 * g.k + width * pc + (jc - c0) * k;
+      } else {
+        pack_b(g.tb, k, n, g.tb ? g.b + jc * g.ldb + pc : g.b + pc * g.ldb + jc, g.ldb, pb);
+      }
+      gemm_block(g, m0, m1, jc, n, pc, k, block, pa);
+    }
+    jc = end;
+  }
+  team.release(mark);
+}
+
+// By this thread alone: for use inside fused kernels.
+static void gemm_serial(const Gemm& g, Team& team) { gemm_part(g, 0, g.m, 0, g.n, team); }
+
+// By the whole team: all threads call it with the same arguments. Ends with a barrier: C is complete for everybody.
+static void gemm(const Gemm& g, Team& team) {
+  if (team.count == 1) return gemm_serial(g, team);
+  long rows = (g.m + MR - 1) / MR, columns = (g.n + NR - 1) / NR, from, to;
+  if (rows < 3L * team.count && columns > rows) {
+    team.range(g.n, from, to, NR);
+    gemm_part(g, 0, g.m, from, to, team);
+    return team.barrier();
+  }
+  team.range(g.m, from, to, MR);
+  if (g.packed || g.k <= 0) {
+    gemm_part(g, from, to, 0, g.n, team);
+    return team.barrier();
+  }
+  char* mark = team.mark();
+  char* common = team.common;
+  float* pa = team.scratch((size_t)KC * (MC + MR));
+  // Two buffers: a thread may pack the next block while another still multiplies by this one.
+  size_t room = (size_t)KC * (NC + NR);
+  float* pb = team.shared(2 * room);
+  int turn = 0;
+  for (long jc = 0; jc < g.n; jc += NC) {
+    long n = g.n - jc < NC ? g.n - jc : NC, panels = (n + NR - 1) / NR;
+    for (long pc = 0; pc < g.k; pc += KC, turn ^= 1) {
+      long k = g.k - pc < KC ? g.k - pc : KC, first, last;
+      float* block = pb + turn * room;
+      team.range(panels, first, last);
+      long n0 = first * NR, n1 = last * NR < n ? last * NR : n;
+      if (n1 > n0)
+        pack_b(g.tb, k, n1 - n0, g.tb ? g.b + (jc + n0) * g.ldb + pc : g.b + pc * g.ldb + jc + n0, g.ldb, block + n0 * k);
+      team.barrier();
+      gemm_block(g, from, to, jc, n, pc, k, block, pa);
+    }
+  }
+  team.release(mark);
+  team.common = common;
+  team.barrier();
+}
+
+}  // namespace ZT_NS

@@ -1,0 +1,62 @@
+/**
+ * WebGPU under Node: Dawn from the npm package `webgpu`, and tfjs-backend-webgpu on a device with every limit and
+ * feature that the adapter has (tfjs itself would ask for less).
+ */
+import { tf } from "../tf.ts";
+
+export interface WebgpuDevice {
+  /** Vendor, architecture and description as the driver gives them. */
+  readonly adapter: string;
+  readonly isSoftware: boolean;
+  readonly maxBufferBytes: number;
+}
+
+let opened: WebgpuDevice | undefined;
+/** Errors that Dawn reported without throwing: a shader that does not compile gives garbage, not an exception. */
+export const webgpuErrors: string[] = [];
+
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
+
+/** Opens the GPU once and registers the backend "webgpu". */
+export async function openWebgpu({ mustBeHardware = false } = {}): Promise<WebgpuDevice> {
+  opened ??= await open();
+  if (mustBeHardware && opened.isSoftware) throw new Error(`only a software adapter (${opened.adapter})`);
+  return opened;
+}
+
+async function open(): Promise<WebgpuDevice> {
+  const { create, globals } = await import("webgpu");
+  Object.assign(globalThis, globals);
+  const gpu = create(["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"]);
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (adapter === null) throw new Error("no Vulkan, Metal or D3D12 adapter");
+  const { WebGPUBackend } = await import("@tensorflow/tfjs-backend-webgpu");
+  const limits: Record<string, number> = {};
+  for (const name of [
+    "maxBufferSize",
+    "maxStorageBufferBindingSize",
+    "maxComputeWorkgroupStorageSize",
+    "maxComputeInvocationsPerWorkgroup",
+    "maxComputeWorkgroupSizeX",
+    "maxComputeWorkgroupsPerDimension",
+    "maxStorageBuffersPerShaderStage",
+  ] as const) {
+    const value = adapter.limits[name as keyof GPUSupportedLimits];
+    if (typeof value === "number") limits[name] = value;
+  }
+  const wanted = ["timestamp-query", "bgra8unorm-storage", "shader-f16", "subgroups"];
+  const device = await adapter.requestDevice({
+    requiredLimits: limits,
+    requiredFeatures: wanted.filter((name) => adapter.features.has(name)) as GPUFeatureName[],
+  });
+  device.onuncapturederror = (event: GPUUncapturedErrorEvent) => webgpuErrors.push(event.error.message);
+  const { info } = adapter;
+  tf.removeBackend("webgpu");
+  tf.registerBackend("webgpu", () => new WebGPUBackend(device, info), 0);
+  const name = [info.vendor, info.architecture, info.description].filter(Boolean).join(" ");
+  return {
+    adapter: name,
+    isSoftware: SOFTWARE.test(name),
+    maxBufferBytes: device.limits.maxBufferSize,
+  };
+}
