@@ -28,4 +28,19 @@ export { type Tensor, tf, type Variable } from "./tensor/tf.ts";
 // verify
 export type { Stage, Verifier, VerifierInput } from "./verify/verifier.ts";
 // video
+export type { Codec } from "./video/codec.ts";
+export { type Batch, type Dataset, type Example, stackVideos, unstackVideos } from "./video/dataset.ts";
+export { fitPcaCodec, loadPcaCodec, pcaCodec, savePcaCodec, worldCodec } from "./video/pca-codec.ts";
 export { clip, type Video, type VideoInit, video } from "./video/video.ts";
+export {
+  maxPromptTokens,
+  type PromptDemand,
+  parsePrompt,
+  promptsOf,
+  type Scene,
+  scenes,
+  tokenize,
+  vocabulary,
+} from "./video/world/grammar.ts";
+export { type ClipState, gravity } from "./video/world/physics.ts";
+export { holdOut, type World, type WorldExample, world, worldClip } from "./video/world/world.ts";
