@@ -7,6 +7,19 @@
 export type { ChunkShape, Condition, Denoiser, History } from "./diffusion/denoiser.ts";
 export { type Cost, type Meter, meter, metered, meteredNetwork, spent } from "./diffusion/nfe.ts";
 export { addNoise, dataFrom, noiseFrom, shiftTime, velocityTarget } from "./diffusion/path.ts";
+// search
+export { BudgetError } from "./search/budget.ts";
+export type { Candidate, Position } from "./search/candidate.ts";
+export { copyOnly, evoSearch, noiseMutation, tournament } from "./search/evo-search.ts";
+export { type JournalRecord, readJournal } from "./search/journal.ts";
+export { type SearchSpaceOptions, searchSpace } from "./search/latent-space.ts";
+export { linearSearch } from "./search/linear-search.ts";
+export { type SearchOptions, type SearchOutcome, type SearchRow, search } from "./search/search.ts";
+export type { SearchSpace } from "./search/space.ts";
+export type { Scored, SearchContext, SearchEvent, SearchStrategy, Stamped } from "./search/strategy.ts";
+export { treeOfFrames } from "./search/tree-of-frames.ts";
+// tensor
+export { type Device, type DeviceName, device, setThreads, useDevice } from "./tensor/device.ts";
 // tensor: fused ops
 export { type Activation, gelu, silu } from "./tensor/ops/activation.ts";
 export { type AdamWSettings, type AdamWSlot, adamw, adamwSlots } from "./tensor/ops/adamw.ts";
@@ -21,8 +34,6 @@ export { layerNorm, layerNormModulate, rmsNorm } from "./tensor/ops/norm.ts";
 export { patchify, unpatchify } from "./tensor/ops/patchify.ts";
 export { randn } from "./tensor/ops/randn.ts";
 export { normRope, rope } from "./tensor/ops/rope.ts";
-// tensor
-export { type Device, type DeviceName, device, setThreads, useDevice } from "./tensor/device.ts";
 export { type PathStep, type Rng, rng } from "./tensor/rng.ts";
 export { type Tensor, tf, type Variable } from "./tensor/tf.ts";
 // verify

@@ -29,6 +29,8 @@ export interface History {
   readonly bytes: number;
   /** The rows of a new batch, by index into this one (repeats allowed): how search branches and regroups. */
   gather(rows: readonly number[]): History;
+  /** The rows of this batch, then those of `others` (all of one length). Without it, search batches only what was made together. */
+  join?(others: readonly History[]): History;
   dispose(): void;
 }
 

@@ -1,0 +1,302 @@
+/**
+ * The search space over any `Denoiser`, for three kinds of generator:
+ *
+ *   causal chunk-wise   searchSpace(model, { prompt, chunks: 8, steps: 16 })
+ *   full clip           searchSpace(model, { prompt, steps: 16 }): one chunk, the whole clip; history stays empty
+ *   image first         searchSpace(model, { prompt, chunks: 8, steps: 16, image: { denoiser, steps: 32 } }):
+ *                       chunk 0 is a picture with its own network and schedule, then becomes the first chunk
+ *
+ * A candidate is plain data, computed here in micro-batches: tensors live from one stop to the next only.
+ */
+import type { Condition, Denoiser } from "../diffusion/denoiser.ts";
+import { type Meter, meter, metered } from "../diffusion/nfe.ts";
+import { dataFrom } from "../diffusion/path.ts";
+import { type Solver, sdeDpmSolver } from "../diffusion/solvers.ts";
+import { type Schedule, shiftedSchedule } from "../diffusion/timesteps.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { type Video, video } from "../video/video.ts";
+import { type Candidate, comparePositions, finishedChunks, type Position } from "./candidate.ts";
+import { concatenate, historyCache } from "./history-cache.ts";
+import { genomeNoise, mutationNoise, stepNoise } from "./noise.ts";
+import type { AdvanceOptions, MutateOptions, SearchSpace } from "./space.ts";
+
+/** How one kind of chunk is denoised. */
+export interface DenoisePlan {
+  readonly steps: number;
+  /** Shift of the schedule towards noise; default 1 (none). Ignored where `schedule` is given. */
+  readonly shift?: number;
+  readonly schedule?: Schedule;
+  /** Default: SDE-DPM-Solver++ of order 1, so that every step is a place to branch. */
+  readonly solver?: Solver;
+}
+
+export interface ImagePlan extends DenoisePlan {
+  /** Makes the first picture; its chunk shape may have fewer frames than the video's chunks. */
+  readonly denoiser: Denoiser;
+}
+
+export interface SearchSpaceOptions extends DenoisePlan {
+  readonly prompt: string;
+  /** Chunks of a finished video; default 1. */
+  readonly chunks?: number;
+  /** Latents to pixels; default: the latents are RGB pixels. */
+  readonly codec?: { decode(latents: Tensor): Tensor };
+  readonly image?: ImagePlan;
+  /** Candidates in one network call; speed and memory only, never the result. Default 8. */
+  readonly batchSize?: number;
+  readonly fps?: number;
+  /** Counts into a meter of the caller's. */
+  readonly cost?: Meter;
+}
+
+interface Stage {
+  readonly denoiser: Denoiser;
+  readonly schedule: Schedule;
+  readonly solver: Solver;
+  readonly size: number;
+}
+
+/** @throws RangeError for a chunk count, step count or batch size below 1. */
+export function searchSpace(model: Denoiser, options: SearchSpaceOptions): SearchSpace {
+  const { prompt, chunks = 1, codec, image, batchSize = 8, fps = 8, cost = meter() } = options;
+  for (const [name, value] of Object.entries({ chunks, batchSize })) {
+    if (!(Number.isInteger(value) && value >= 1)) {
+      throw new RangeError(`Cannot search as "${name}" must be a positive integer: got ${value}.`);
+    }
+  }
+  const following = stage(metered(model, cost), options);
+  const first = image ? stage(metered(image.denoiser, cost), image) : following;
+  if (first.denoiser.chunkShape.slice(1).join() !== following.denoiser.chunkShape.slice(1).join()) {
+    throw new RangeError(
+      `Cannot start from pictures of [${first.denoiser.chunkShape.slice(1)}] as the video's frames are [${following.denoiser.chunkShape.slice(1)}]. Give an image denoiser of the same latent size.`,
+    );
+  }
+  const stageOf = (chunk: number): Stage => (chunk === 0 ? first : following);
+  const stepsOf = (chunk: number): number => stageOf(chunk).schedule.length - 1;
+  const numSteps = stepsOf(0) + (chunks - 1) * stepsOf(1);
+
+  const conditions = new Map<string, Condition>();
+  const conditionOf = (denoiser: Denoiser) => (batch: number) => {
+    const key = `${denoiser === first.denoiser ? "first" : "following"} ${batch}`;
+    const found = conditions.get(key);
+    if (found) return found;
+    const made = denoiser.encode(new Array<string>(batch).fill(prompt));
+    tf.keep(made.tokens);
+    conditions.set(key, made);
+    return made;
+  };
+  const histories = historyCache(following.denoiser, conditionOf(following.denoiser));
+
+  /** A picture becomes a chunk by repeating its last frame. */
+  const lift = (latents: Float32Array): Float32Array => {
+    if (latents.length === following.size) return latents;
+    const frame = following.size / following.denoiser.chunkShape[0];
+    const last = latents.subarray(latents.length - frame);
+    return concatenate([
+      latents,
+      ...new Array<Float32Array>((following.size - latents.length) / frame).fill(last),
+    ]);
+  };
+
+  /** Runs one micro-batch, all at the same position of the same chunk, up to `until` steps of it. */
+  async function denoise(
+    batch: readonly Candidate[],
+    until: number,
+    signal?: AbortSignal,
+  ): Promise<Candidate[]> {
+    const { chunk, step: from } = batch[0]!;
+    const { denoiser, schedule, solver, size } = stageOf(chunk);
+    const shape = [batch.length, ...denoiser.chunkShape];
+    const { history, owned } =
+      chunk === 0
+        ? { history: denoiser.emptyHistory(batch.length), owned: true }
+        : histories.take(batch.map((candidate) => candidate.finished));
+    const condition = conditionOf(denoiser)(batch.length);
+    const upload = (values: readonly Float32Array[]): Tensor => tf.tensor(concatenate(values), shape);
+    let xt = upload(batch.map((c) => c.xt ?? genomeNoise(c.seed, c.genome, chunk, size)));
+    let x0 = from > 0 ? upload(batch.map((c) => c.x0!)) : undefined;
+    try {
+      for (let index = from; index < until; index++) {
+        signal?.throwIfAborted();
+        const next = tf.tidy(() => {
+          let predicted: Tensor | undefined;
+          const result = solver.step(xt, {
+            schedule,
+            index,
+            velocity(x, t) {
+              const v = denoiser.velocity(x, t, history, condition);
+              predicted ??= dataFrom(x, v, t);
+              return v;
+            },
+            noise: () => upload(batch.map((c) => stepNoise(c, chunk, index, size))),
+            memory: x0 && { x0, t: schedule[index - 1]! },
+          });
+          return { xt: result.xt, x0: predicted! };
+        });
+        tf.dispose(x0 ? [xt, x0] : xt);
+        ({ xt, x0 } = next);
+        await new Promise(setImmediate);
+      }
+      const states = rowsOf((await xt.data()) as Float32Array, batch.length);
+      const predictions = rowsOf((await x0!.data()) as Float32Array, batch.length);
+      return batch.map(({ seed, lineage, genome, finished }, row) => {
+        const past = { seed, lineage, genome, ...(finished && { finished }) };
+        if (until < schedule.length - 1) {
+          return Object.freeze({ ...past, chunk, step: until, xt: states[row]!, x0: predictions[row]! });
+        }
+        const node = Object.freeze({ latents: lift(states[row]!), ...(finished && { previous: finished }) });
+        return Object.freeze({ ...past, chunk: chunk + 1, step: 0, finished: node });
+      });
+    } finally {
+      tf.dispose(x0 ? [xt, x0] : xt);
+      if (owned) history.dispose();
+    }
+  }
+
+  async function pictures(sequences: readonly Float32Array[][]): Promise<Video[]> {
+    const [frames, height, width, channels] = following.denoiser.chunkShape;
+    const videos: Video[] = [];
+    for (let start = 0; start < sequences.length; ) {
+      const count = sequences[start]!.length;
+      let end = start;
+      while (end < sequences.length && end - start < batchSize && sequences[end]!.length === count) end++;
+      const slice = sequences.slice(start, end);
+      start = end;
+      const pixels = tf.tidy(() => {
+        const latents = tf.tensor(concatenate(slice.flat()), [
+          slice.length,
+          count * frames,
+          height,
+          width,
+          channels,
+        ]);
+        return codec ? codec.decode(latents) : latents;
+      });
+      const [, numFrames, h, w] = pixels.shape as [number, number, number, number];
+      const data = (await pixels.data()) as Float32Array;
+      pixels.dispose();
+      for (const clip of rowsOf(data, slice.length)) {
+        videos.push(video({ numFrames, height: h, width: w, fps, data: clip, prompt }));
+      }
+    }
+    return videos;
+  }
+
+  return Object.freeze({
+    name: `${model.name} x ${chunks} chunks x ${following.schedule.length - 1} steps (${following.solver.name})`,
+    prompt,
+    numChunks: chunks,
+    numSteps,
+    batchSize,
+
+    position(elapsed: number): Position {
+      if (!(Number.isInteger(elapsed) && elapsed >= 0 && elapsed <= numSteps)) {
+        throw new RangeError(
+          `Cannot place step ${elapsed} as a candidate has ${numSteps} steps (${chunks} chunks). Give an integer from 0 to ${numSteps}.`,
+        );
+      }
+      if (elapsed < stepsOf(0)) return { chunk: 0, step: elapsed };
+      const rest = elapsed - stepsOf(0);
+      return { chunk: 1 + Math.floor(rest / stepsOf(1)), step: rest % stepsOf(1) };
+    },
+
+    nfe(from: Position, to: Position) {
+      let total = 0;
+      for (let chunk = from.chunk; chunk <= Math.min(to.chunk, chunks - 1); chunk++) {
+        const { denoiser, solver } = stageOf(chunk);
+        const last = stepsOf(chunk) - 1;
+        const begin = chunk === from.chunk ? from.step : 0;
+        const end = chunk === to.chunk ? to.step : last + 1;
+        for (let step = begin; step < end; step++) {
+          total += (step === last ? 1 : solver.callsPerStep) * denoiser.chunkShape[0];
+        }
+      }
+      return total;
+    },
+
+    root(index: number, seed: number): Candidate {
+      const lineage = Object.freeze([index]);
+      return Object.freeze({ seed, lineage, genome: { lineage, rate: 1 }, chunk: 0, step: 0 });
+    },
+
+    fork(candidate: Candidate, index: number): Candidate {
+      const lineage = Object.freeze([...candidate.lineage, index]);
+      return Object.freeze({ ...candidate, lineage, genome: { lineage, rate: 1 } });
+    },
+
+    mutate(candidate: Candidate, index: number, { rate, scale = 1 }: MutateOptions): Candidate {
+      if (!(rate >= 0 && rate <= 1 && scale >= 0)) {
+        throw new RangeError(
+          `Cannot mutate with rate ${rate} and scale ${scale}: the rate must lie in [0, 1] and the scale must not be negative.`,
+        );
+      }
+      const lineage = Object.freeze([...candidate.lineage, index]);
+      const child: Candidate = { ...candidate, lineage, genome: { lineage, rate, parent: candidate.genome } };
+      if (!candidate.xt || scale === 0) return Object.freeze(child);
+      const { schedule, size } = stageOf(candidate.chunk);
+      const sigma = scale * sdeDpmSolver().sigma(schedule, candidate.step);
+      const noise = mutationNoise(child, size);
+      return Object.freeze({ ...child, xt: candidate.xt.map((value, i) => value + sigma * noise[i]!) });
+    },
+
+    async advance(candidates: readonly Candidate[], to: Position, { signal }: AdvanceOptions = {}) {
+      const out = [...candidates];
+      for (;;) {
+        const behind = out.map((_, i) => i).filter((i) => comparePositions(out[i]!, to) < 0);
+        if (behind.length === 0) return out;
+        const lowest = behind.map((i) => out[i]!).sort(comparePositions)[0]!;
+        const together = behind.filter((i) => comparePositions(out[i]!, lowest) === 0);
+        const until = lowest.chunk === to.chunk ? to.step : stepsOf(lowest.chunk);
+        for (const group of histories.group(together.map((i) => out[i]!.finished))) {
+          for (let start = 0; start < group.length; start += batchSize) {
+            const indices = group.slice(start, start + batchSize).map((i) => together[i]!);
+            const done = await denoise(
+              indices.map((i) => out[i]!),
+              until,
+              signal,
+            );
+            indices.forEach((i, row) => {
+              out[i] = done[row]!;
+            });
+          }
+        }
+      }
+    },
+
+    async decode(candidates: readonly Candidate[]) {
+      return pictures(candidates.map((candidate) => visible(candidate, finishedChunks(candidate))));
+    },
+
+    async preview(candidates: readonly Candidate[]) {
+      return pictures(
+        candidates.map((candidate) =>
+          visible(candidate, [...finishedChunks(candidate), ...(candidate.x0 ? [lift(candidate.x0)] : [])]),
+        ),
+      );
+    },
+
+    cost: () => cost.read(),
+    keep: (live: readonly Candidate[]) => histories.keep(live),
+    get cacheBytes() {
+      return histories.bytes;
+    },
+  });
+}
+
+function stage(denoiser: Denoiser, plan: DenoisePlan): Stage {
+  const { steps, shift = 1, solver = sdeDpmSolver() } = plan;
+  const schedule = plan.schedule ?? shiftedSchedule({ steps, shift });
+  return { denoiser, schedule, solver, size: denoiser.chunkShape.reduce((product, n) => product * n, 1) };
+}
+
+function rowsOf(data: Float32Array, rows: number): Float32Array[] {
+  const size = data.length / rows;
+  return Array.from({ length: rows }, (_, row) => data.slice(row * size, (row + 1) * size));
+}
+
+function visible(candidate: Candidate, chunks: Float32Array[]): Float32Array[] {
+  if (chunks.length > 0) return chunks;
+  throw new RangeError(
+    `Cannot show candidate [${candidate.lineage.join(", ")}] as nothing of it is denoised yet. Advance it first.`,
+  );
+}

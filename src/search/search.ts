@@ -1,0 +1,334 @@
+/**
+ * Runs a strategy: counts, budgets, journals, survives failing verifiers, keeps the best, and turns the whole into
+ * rows. The strategy itself sees none of this (src/search/strategy.ts).
+ */
+import { type Cost, spent } from "../diffusion/nfe.ts";
+import { rng } from "../tensor/rng.ts";
+import type { Stage, Verifier } from "../verify/verifier.ts";
+import type { Video } from "../video/video.ts";
+import { checkBudget } from "./budget.ts";
+import { type Candidate, candidateKey, comparePositions, type Position } from "./candidate.ts";
+import {
+  type AdvanceRecord,
+  advanced,
+  advanceRecord,
+  closedRecords,
+  type JournalRecord,
+  type ScoreRecord,
+  type SearchIdentity,
+} from "./journal.ts";
+import type { SearchSpace } from "./space.ts";
+import {
+  endOf,
+  type Origin,
+  type Scored,
+  type ScoreOptions,
+  type SearchContext,
+  type SearchEvent,
+  type SearchStrategy,
+  type Stamped,
+} from "./strategy.ts";
+
+export interface SearchOptions {
+  readonly verifier: Verifier;
+  /** Default 0. */
+  readonly seed?: number;
+  /** Default: no limit. */
+  readonly maxNfe?: number;
+  readonly signal?: AbortSignal;
+  /** Records of an interrupted search of the same strategy, space and seed. */
+  readonly resume?: readonly JournalRecord[];
+  /** Called with each record as it is made: append it to a file, and the search can be resumed. */
+  readonly onRecord?: (record: JournalRecord) => void;
+  /** Called with each event: live charts and trees. */
+  readonly onEvent?: (event: Stamped) => void;
+}
+
+/** One row per finished and judged candidate: the best so far against what was spent so far. */
+export interface SearchRow {
+  readonly strategy: string;
+  /** Finished candidates so far. */
+  readonly n: number;
+  readonly prompt: string;
+  readonly seed: number;
+  readonly nfe: number;
+  readonly calls: number;
+  /** Best score so far, as the search's own verifier sees it. */
+  readonly score: number;
+  readonly verifier: string;
+  readonly verifierCalls: number;
+  readonly failures: number;
+  readonly seconds: number;
+}
+
+export interface SearchOutcome {
+  readonly best: Scored & { readonly video: Video };
+  /** All finished candidates with their scores, in the order in which they were judged. */
+  readonly finished: readonly Scored[];
+  readonly events: readonly Stamped[];
+  /** Best so far against NFE (the anytime curve); the last row is the result's. */
+  readonly rows: readonly SearchRow[];
+  readonly cost: Cost;
+  /** Verdicts that were NaN or thrown. */
+  readonly failures: number;
+}
+
+const noCost: Cost = { nfe: 0, calls: 0, forwards: 0, cacheWrites: 0, verifierCalls: 0, seconds: 0 };
+
+/**
+ * @throws BudgetError when `maxNfe` cannot hold the strategy's first generation
+ * @throws Error when no finished candidate could be judged, with the first failure in the message
+ * @example const { best } = await search(space, treeOfFrames({ roots: 8, keep: "median" }), { verifier: oracle() });
+ */
+export async function search(
+  space: SearchSpace,
+  strategy: SearchStrategy,
+  options: SearchOptions,
+): Promise<SearchOutcome> {
+  const {
+    verifier,
+    seed = 0,
+    maxNfe = Number.POSITIVE_INFINITY,
+    signal,
+    resume,
+    onRecord,
+    onEvent,
+  } = options;
+  checkBudget(strategy.name, strategy.firstCost(space), maxNfe);
+
+  const identity: SearchIdentity = {
+    kind: "search",
+    strategy: strategy.name,
+    options: strategy.options,
+    space: space.name,
+    prompt: space.prompt,
+    seed,
+  };
+  const memory = remembered(identity, resume);
+  if (!resume) onRecord?.(identity);
+
+  const events: Stamped[] = [];
+  const rows: SearchRow[] = [];
+  const finished: Scored[] = [];
+  let total = noCost;
+  let failures = 0;
+  let best: Scored | undefined;
+
+  const firstFailure = (): string =>
+    finished.find((one) => one.failure)?.failure ?? "no candidate was finished";
+
+  /** Work in slices, so that little is lost when the search is killed; the last record of a slice closes it. */
+  async function* sliced<T, R extends AdvanceRecord | ScoreRecord>(
+    items: readonly T[],
+    keyOf: (item: T) => string,
+    compute: (items: readonly T[]) => Promise<{ made: readonly R[]; cost: Cost; event?: SearchEvent }>,
+  ): AsyncGenerator<SearchEvent, Map<string, R>> {
+    const answers = new Map<string, R>();
+    const missing = items.filter((item) => {
+      const known = memory.get(keyOf(item)) as R | undefined;
+      if (known) answers.set(known.key, known);
+      if (known?.cost) total = addCost(total, known.cost);
+      return !known;
+    });
+    for (let start = 0; start < missing.length; start += space.batchSize) {
+      signal?.throwIfAborted();
+      const { made, cost, event } = await compute(missing.slice(start, start + space.batchSize));
+      total = addCost(total, cost);
+      for (const [i, record] of made.entries()) {
+        answers.set(record.key, record);
+        onRecord?.(i === made.length - 1 ? { ...record, cost } : record);
+      }
+      if (event) yield event;
+    }
+    return answers;
+  }
+
+  const context: SearchContext = {
+    space,
+    seed,
+    rng: rng(seed).at("search"),
+    remaining: () => maxNfe - total.nfe,
+
+    async *born(candidates, origin: Origin) {
+      for (const { lineage, chunk, step } of candidates) {
+        const parent = lineage.length > 1 ? { parent: lineage.slice(0, -1) } : {};
+        yield { type: "born", lineage, ...parent, origin, chunk, step };
+      }
+      return candidates;
+    },
+
+    async *advance(candidates, to: Position) {
+      const target = `${to.chunk}.${to.step}`;
+      const ahead = candidates.filter((candidate) => comparePositions(candidate, to) < 0);
+      const keyOf = (candidate: Candidate): string => `${candidateKey(candidate)} -> ${target}`;
+      const fresh = new Map<string, Candidate>();
+      const compute = async (slice: readonly Candidate[]) => {
+        const before = space.cost();
+        const done = await space.advance(slice, to, signal ? { signal } : {});
+        const made = done.map((after, i) => advanceRecord(slice[i]!, after, target));
+        done.forEach((after, i) => {
+          fresh.set(made[i]!.key, after);
+        });
+        const event = { type: "advanced" as const, lineages: slice.map(({ lineage }) => lineage), ...to };
+        return { made, cost: spent(before, space.cost()), event };
+      };
+      const answers = yield* sliced(ahead, keyOf, compute);
+      return candidates.map((candidate) => {
+        if (comparePositions(candidate, to) >= 0) return candidate;
+        const key = keyOf(candidate);
+        return fresh.get(key) ?? advanced(candidate, answers.get(key)!);
+      });
+    },
+
+    async *score(candidates, stage: Stage, { preview = false, by = verifier }: ScoreOptions = {}) {
+      const keyOf = (candidate: Candidate): string =>
+        `${candidateKey(candidate)} ${preview ? "preview" : "video"} ${stage} by ${by.name}`;
+      const compute = async (slice: readonly Candidate[]) => {
+        const started = performance.now();
+        const videos = await (preview ? space.preview(slice) : space.decode(slice));
+        const verdicts = await judge(by, videos, space.prompt, stage, signal);
+        const made = verdicts.map(({ score, failure }, i): ScoreRecord => {
+          const record = {
+            kind: "score" as const,
+            key: keyOf(slice[i]!),
+            score: Number.isFinite(score) ? score : null,
+          };
+          return failure === undefined ? record : { ...record, failure };
+        });
+        const seconds = (performance.now() - started) / 1000;
+        return { made, cost: { ...noCost, verifierCalls: slice.length, seconds } };
+      };
+      const answers = yield* sliced(candidates, keyOf, compute);
+      const scored: Scored[] = [];
+      for (const candidate of candidates) {
+        const { score, failure } = answers.get(keyOf(candidate))!;
+        const one: Scored = {
+          candidate,
+          score: score ?? -Infinity,
+          ...(failure !== undefined && { failure }),
+        };
+        if (failure !== undefined) failures++;
+        scored.push(one);
+        const { lineage, chunk, step } = candidate;
+        yield {
+          type: "scored",
+          lineage,
+          stage,
+          score: one.score,
+          chunk,
+          step,
+          ...(failure !== undefined && { failure }),
+        };
+      }
+      if (
+        stage !== "end" ||
+        by !== verifier ||
+        comparePositions(candidates[0] ?? endOf(space), endOf(space)) < 0
+      )
+        return scored;
+      yield* compete(scored);
+      return scored;
+    },
+  };
+
+  let lastFinish = noCost;
+  /** Finished candidates enter the result, one row each; what they cost is spread evenly over them. */
+  async function* compete(scored: readonly Scored[]): AsyncGenerator<SearchEvent, void> {
+    for (const [i, one] of scored.entries()) {
+      finished.push(one);
+      if (!one.failure && (!best || one.score > best.score)) {
+        best = one;
+        yield { type: "best", lineage: one.candidate.lineage, score: one.score };
+      }
+      const share = (i + 1) / scored.length;
+      const at = (key: keyof Cost): number => lastFinish[key] + share * (total[key] - lastFinish[key]);
+      if (!best) continue;
+      rows.push({
+        strategy: strategy.name,
+        n: finished.length,
+        prompt: space.prompt,
+        seed,
+        nfe: at("nfe"),
+        calls: at("calls"),
+        score: best.score,
+        verifier: verifier.name,
+        verifierCalls: at("verifierCalls"),
+        failures,
+        seconds: at("seconds"),
+      });
+    }
+    lastFinish = total;
+  }
+
+  for await (const event of strategy.run(context)) {
+    signal?.throwIfAborted();
+    const stamped = Object.freeze({ ...event, nfe: total.nfe, seconds: total.seconds });
+    events.push(stamped);
+    onEvent?.(stamped);
+  }
+  space.keep([]);
+  if (!best) {
+    throw new Error(
+      `Cannot choose a video as none of ${finished.length} finished candidates could be judged by ${verifier.name}: ${firstFailure()}. Check the verifier on one clip first.`,
+    );
+  }
+  const [winner] = await space.decode([best.candidate]);
+  return Object.freeze({ best: { ...best, video: winner! }, finished, events, rows, cost: total, failures });
+}
+
+/** The verdict on each video; one that throws takes nothing else down: the rest is asked again, one by one. */
+async function judge(
+  verifier: Verifier,
+  videos: readonly Video[],
+  prompt: string,
+  stage: Stage,
+  signal?: AbortSignal,
+): Promise<{ score: number; failure?: string }[]> {
+  const inputs = videos.map((video) => ({ video, prompt, stage }));
+  const ask = async (some: typeof inputs) => {
+    const scores = await verifier.score(some, signal ? { signal } : {});
+    if (scores.length !== some.length)
+      throw new Error(`${verifier.name} returned ${scores.length} scores for ${some.length} videos`);
+    return scores.map((score) =>
+      Number.isFinite(score)
+        ? { score }
+        : { score: Number.NaN, failure: `${verifier.name} returned ${score}` },
+    );
+  };
+  try {
+    return await ask(inputs);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (inputs.length === 1) return [{ score: Number.NaN, failure: (error as Error).message }];
+    const verdicts = [];
+    for (const video of videos) verdicts.push((await judge(verifier, [video], prompt, stage, signal))[0]!);
+    return verdicts;
+  }
+}
+
+/** Answers of an earlier, interrupted run of the same search. */
+function remembered(
+  identity: SearchIdentity,
+  resume: readonly JournalRecord[] | undefined,
+): Map<string, AdvanceRecord | ScoreRecord> {
+  const answers = new Map<string, AdvanceRecord | ScoreRecord>();
+  if (!resume) return answers;
+  if (JSON.stringify(resume[0]) !== JSON.stringify(identity)) {
+    throw new Error(
+      `Cannot resume as the journal is of another search: it has ${JSON.stringify(resume[0])}, this one is ${JSON.stringify(identity)}. Start without "resume".`,
+    );
+  }
+  for (const record of closedRecords(resume)) if (record.kind !== "search") answers.set(record.key, record);
+  return answers;
+}
+
+function addCost(a: Cost, b: Cost): Cost {
+  return {
+    nfe: a.nfe + b.nfe,
+    calls: a.calls + b.calls,
+    forwards: a.forwards + b.forwards,
+    cacheWrites: a.cacheWrites + b.cacheWrites,
+    verifierCalls: a.verifierCalls + b.verifierCalls,
+    seconds: a.seconds + b.seconds,
+  };
+}

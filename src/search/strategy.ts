@@ -1,0 +1,121 @@
+/**
+ * How a search strategy is written: an async generator over a `SearchContext` that yields events and returns nothing.
+ * The context does the bookkeeping that no strategy may forget: cost, budget, journal, failed verifiers, best so far.
+ *
+ *   async *run({ space, advance, score }) {
+ *     const done = yield* advance(roots, end);      // candidates, some steps further
+ *     const scored = yield* score(done, "end");     // with a score each; finished ones compete for the result
+ *   }
+ */
+import type { Rng } from "../tensor/rng.ts";
+import type { Stage, Verifier } from "../verify/verifier.ts";
+import type { FirstCost } from "./budget.ts";
+import type { Candidate, Position } from "./candidate.ts";
+import type { SearchSpace } from "./space.ts";
+
+/** A candidate and what the verifier said; a failed verdict counts as -Infinity. */
+export interface Scored {
+  readonly candidate: Candidate;
+  readonly score: number;
+  readonly failure?: string;
+}
+
+/** How a candidate came about. */
+export type Origin = "root" | "fork" | "mutate" | "elite" | "resample";
+
+/** What strategies yield; the runner stamps each event with `nfe` and `seconds`. */
+export type SearchEvent =
+  | {
+      readonly type: "born";
+      readonly lineage: readonly number[];
+      readonly parent?: readonly number[];
+      readonly origin: Origin;
+      readonly chunk: number;
+      readonly step: number;
+    }
+  | {
+      readonly type: "advanced";
+      readonly lineages: readonly (readonly number[])[];
+      readonly chunk: number;
+      readonly step: number;
+    }
+  | {
+      readonly type: "scored";
+      readonly lineage: readonly number[];
+      readonly stage: Stage;
+      readonly score: number;
+      readonly chunk: number;
+      readonly step: number;
+      readonly failure?: string;
+    }
+  | { readonly type: "pruned"; readonly lineages: readonly (readonly number[])[]; readonly reason: string }
+  | {
+      readonly type: "generation";
+      readonly index: number;
+      readonly population: number;
+      readonly mean: number;
+      readonly best: number;
+    }
+  | { readonly type: "best"; readonly lineage: readonly number[]; readonly score: number };
+
+export type Stamped = SearchEvent & { readonly nfe: number; readonly seconds: number };
+
+export interface ScoreOptions {
+  /** Judge the prediction of the chunk in work too, not finished chunks only. */
+  readonly preview?: boolean;
+  /** Another verifier than the search's own (clarity of a picture, for example). */
+  readonly by?: Verifier;
+}
+
+export interface SearchContext {
+  readonly space: SearchSpace;
+  readonly seed: number;
+  /** For the strategy's own draws (tournaments, resampling): address it by purpose and generation. */
+  readonly rng: Rng;
+  /** NFE left; Infinity without a budget. */
+  readonly remaining: () => number;
+  /** Announces candidates (for the tree view) and passes them on. */
+  born(candidates: readonly Candidate[], origin: Origin): AsyncGenerator<SearchEvent, readonly Candidate[]>;
+  advance(candidates: readonly Candidate[], to: Position): AsyncGenerator<SearchEvent, readonly Candidate[]>;
+  /** One verdict per candidate, in order. Finished candidates judged at "end" by the search's verifier may win. */
+  score(
+    candidates: readonly Candidate[],
+    stage: Stage,
+    options?: ScoreOptions,
+  ): AsyncGenerator<SearchEvent, readonly Scored[]>;
+}
+
+export interface SearchStrategy {
+  /** The method's name: the key of its rows and of its colour. */
+  readonly name: string;
+  /** Serialisable options: with the name, the whole identity of the strategy. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** @throws RangeError for options that do not fit the space. */
+  firstCost(space: SearchSpace): FirstCost;
+  run(context: SearchContext): AsyncGenerator<SearchEvent, void>;
+}
+
+/** The end of generation: all chunks finished. */
+export function endOf(space: SearchSpace): Position {
+  return { chunk: space.numChunks, step: 0 };
+}
+
+/** NFE of one whole candidate. */
+export function fullCost(space: SearchSpace): number {
+  return space.nfe({ chunk: 0, step: 0 }, endOf(space));
+}
+
+/** Indices by falling score; equal scores keep their order, so results do not depend on a sort's whims. */
+export function ranking(scores: readonly number[]): number[] {
+  return scores.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || a - b || 0);
+}
+
+/** @throws RangeError unless every value is an integer >= `least`. */
+export function checkCounts(strategy: string, counts: Readonly<Record<string, number>>, least = 1): void {
+  for (const [name, value] of Object.entries(counts)) {
+    if (Number.isInteger(value) && value >= least) continue;
+    throw new RangeError(
+      `Cannot run ${strategy} as "${name}" must be an integer of at least ${least}: got ${value}.`,
+    );
+  }
+}
