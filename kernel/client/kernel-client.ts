@@ -5,9 +5,10 @@
 import { randomUUID } from "node:crypto";
 import { Dealer, Request, Subscriber } from "zeromq";
 import type { JsonObject } from "../nbformat/notebook.ts";
-import type { Connection } from "./kernel-process.ts";
+import { address, type Connection } from "../protocol/connection.ts";
+import { type Header, type Message, PROTOCOL_VERSION } from "../protocol/message.ts";
+import { codec } from "../protocol/wire.ts";
 import { KernelDiedError } from "./kernel-process.ts";
-import { decodeMessage, encodeMessage, type Message } from "./message.ts";
 
 export interface ExecuteOptions {
   /** Called for every iopub message of this request, in order; the last one is the idle status. */
@@ -45,7 +46,7 @@ interface Open {
 /** Connects all five sockets. ZeroMQ connects in the background, so the kernel need not listen yet. */
 export function connectKernel(connection: Connection): KernelClient {
   const session = randomUUID();
-  const address = (port: number) => `${connection.transport}://${connection.ip}:${port}`;
+  const wire = codec({ key: connection.key, scheme: connection.signature_scheme });
   const options = { linger: 0, routingId: session } as const;
   const shell = new Dealer({ ...options, sendHighWaterMark: 0, receiveHighWaterMark: 0 });
   const control = new Dealer({ ...options, sendHighWaterMark: 0, receiveHighWaterMark: 0 });
@@ -53,16 +54,31 @@ export function connectKernel(connection: Connection): KernelClient {
   // A client that reads slowly must not lose outputs: no limit on what waits for it.
   const iopub = new Subscriber({ linger: 0, receiveHighWaterMark: 0 });
   const heart = new Request({ linger: 0 });
-  shell.connect(address(connection.shell_port));
-  control.connect(address(connection.control_port));
-  stdin.connect(address(connection.stdin_port));
-  iopub.connect(address(connection.iopub_port));
-  heart.connect(address(connection.hb_port));
+  shell.connect(address(connection, connection.shell_port));
+  control.connect(address(connection, connection.control_port));
+  stdin.connect(address(connection, connection.stdin_port));
+  iopub.connect(address(connection, connection.iopub_port));
+  heart.connect(address(connection, connection.hb_port));
   iopub.subscribe("");
 
   const open = new Map<string, Open>();
   let failure: Error | undefined;
   let hasIopub = false;
+  const newMessage = (type: string, content: JsonObject, parent: Header | null = null): Message => ({
+    identities: [],
+    header: {
+      msg_id: randomUUID(),
+      session,
+      username: "zoetrope",
+      date: new Date().toISOString(),
+      msg_type: type,
+      version: PROTOCOL_VERSION,
+    },
+    parent,
+    metadata: {},
+    content,
+    buffers: [],
+  });
   // zeromq allows one waiting send per socket; one chain for all of them is simple and never long.
   let queue: Promise<void> = Promise.resolve();
 
@@ -75,15 +91,15 @@ export function connectKernel(connection: Connection): KernelClient {
   const listen = async (socket: AsyncIterable<Buffer[]>, take: (message: Message) => void) => {
     try {
       for await (const frames of socket) {
-        const message = decodeMessage(frames, connection.key);
-        if (message !== undefined) take(message);
+        const decoded = wire.decode(frames);
+        if (decoded.ok) take(decoded.message);
       }
     } catch (error) {
       if (failure === undefined) fail(error as Error);
     }
   };
   const takeReply = (message: Message) => {
-    const id = message.parentHeader.msg_id;
+    const id = message.parent?.msg_id;
     const entry = id === undefined ? undefined : open.get(id);
     if (id === undefined || entry === undefined) return;
     entry.reply = message;
@@ -93,7 +109,7 @@ export function connectKernel(connection: Connection): KernelClient {
   void listen(control, takeReply);
   void listen(iopub, (message) => {
     hasIopub = true;
-    const id = message.parentHeader.msg_id;
+    const id = message.parent?.msg_id;
     const entry = id === undefined ? undefined : open.get(id);
     if (id === undefined || entry === undefined) return;
     entry.onMessage?.(message);
@@ -103,17 +119,14 @@ export function connectKernel(connection: Connection): KernelClient {
     }
   });
   void listen(stdin, async (message) => {
-    const id = message.parentHeader.msg_id;
+    const id = message.parent?.msg_id;
     const onInput = id === undefined ? undefined : open.get(id)?.onInput;
     if (message.header.msg_type !== "input_request" || onInput === undefined) return;
     const value = await onInput(
       String(message.content["prompt"] ?? ""),
       message.content["password"] === true,
     );
-    await stdin.send(
-      encodeMessage("input_reply", { value }, { session, key: connection.key, parent: message.header })
-        .frames,
-    );
+    await stdin.send(wire.encode(newMessage("input_reply", { value }, message.header)) as Buffer[]);
   });
 
   function fail(error: Error): void {
@@ -129,7 +142,9 @@ export function connectKernel(connection: Connection): KernelClient {
     entry: Partial<Open> = {},
   ): Promise<Message> {
     if (failure !== undefined) return Promise.reject(failure);
-    const { id, frames } = encodeMessage(type, content, { session, key: connection.key });
+    const message = newMessage(type, content);
+    const id = message.header.msg_id;
+    const frames = wire.encode(message) as Buffer[];
     return new Promise((resolve, reject) => {
       open.set(id, { needsIdle: false, ...entry, resolve, reject });
       queue = queue
@@ -161,7 +176,7 @@ export function connectKernel(connection: Connection): KernelClient {
               "Look at the kernel's own output, or allow more time.",
           );
         for (let i = 0; i < 10 && !hasIopub; i++) await new Promise((resolve) => setTimeout(resolve, 10));
-        if (hasIopub) return reply.content;
+        if (hasIopub) return contentOf(reply);
       }
     },
     async execute(code: string, given: ExecuteOptions = {}) {
@@ -177,7 +192,7 @@ export function connectKernel(connection: Connection): KernelClient {
       const { onMessage, onInput } = given;
       const entry = { needsIdle: true, ...(onMessage && { onMessage }), ...(onInput && { onInput }) };
       const reply = await send(shell, "execute_request", content, entry);
-      return reply.content;
+      return contentOf(reply);
     },
     request: (channel: "shell" | "control", type: string, content: JsonObject = {}) =>
       send(channel === "shell" ? shell : control, type, content),
@@ -195,11 +210,16 @@ export function connectKernel(connection: Connection): KernelClient {
   });
 }
 
+/** Contents are JSON: the wire format's type says less. */
+export function contentOf(message: Message): JsonObject {
+  return message.content as JsonObject;
+}
+
 async function within<T>(promise: Promise<T>, ms: number, signal?: AbortSignal): Promise<T | undefined> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: NodeJS.Timeout | undefined;
   let onAbort: (() => void) | undefined;
   const limit = new Promise<undefined>((resolve, reject) => {
-    timer = setTimeout(resolve, ms);
+    timer = setTimeout(() => resolve(undefined), ms);
     onAbort = () => reject(signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
   });

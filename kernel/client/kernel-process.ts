@@ -8,21 +8,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Connection } from "../protocol/connection.ts";
 import type { KernelSpec } from "./kernelspec.ts";
-
-/** Contents of a connection file, as Jupyter defines it. */
-export interface Connection {
-  readonly transport: "tcp";
-  readonly ip: string;
-  readonly shell_port: number;
-  readonly iopub_port: number;
-  readonly stdin_port: number;
-  readonly control_port: number;
-  readonly hb_port: number;
-  readonly signature_scheme: "hmac-sha256";
-  readonly key: string;
-  readonly kernel_name: string;
-}
 
 /** Raised for every request that was open when the kernel process ended. */
 export class KernelDiedError extends Error {
@@ -66,11 +53,10 @@ export async function startKernelProcess(
     hb_port: hb!,
     signature_scheme: "hmac-sha256",
     key: randomUUID(),
-    kernel_name: spec.name,
   };
   const folder = mkdtempSync(join(tmpdir(), "zoetrope-kernel-"));
   const file = join(folder, "connection.json");
-  writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });
+  writeFileSync(file, JSON.stringify({ ...connection, kernel_name: spec.name }), { mode: 0o600 });
 
   const argv = spec.argv.map((part) =>
     part.replaceAll("{connection_file}", file).replaceAll("{resource_dir}", spec.folder ?? ""),

@@ -8,6 +8,7 @@ import { isCodeCell, isJsonObject, tagsOf } from "../nbformat/notebook.ts";
 import { recordOutputs } from "../nbformat/outputs.ts";
 import { writeNotebookFile } from "../nbformat/write.ts";
 import { eventQueue } from "./event-queue.ts";
+import { contentOf } from "./kernel-client.ts";
 import { type KernelSession, startKernelSession } from "./kernel-session.ts";
 import type { KernelSpec } from "./kernelspec.ts";
 
@@ -75,7 +76,8 @@ export type RunEvent =
       readonly cellIndex: number;
       readonly number: number;
       readonly of: number;
-      readonly status: "ok" | "error";
+      /** "raised" = failed as its tag `raises-exception` or the run's options allow. */
+      readonly status: "ok" | "raised" | "error";
       readonly seconds: number;
     }
   | ({ readonly type: "end" } & RunResult);
@@ -118,10 +120,11 @@ export async function* runNotebook(
       const outcome = session
         .runCell(cell.source, {
           stopsOnError: !mayFail,
-          onMessage: ({ header, content }) => {
+          onMessage: (message) => {
+            const content = contentOf(message);
             if (typeof content["execution_count"] === "number")
               cell.execution_count = content["execution_count"];
-            for (const change of recorder.record(cell, header.msg_type, content)) {
+            for (const change of recorder.record(cell, message.header.msg_type, content)) {
               const index = result.cells.indexOf(change.cell);
               if (change.kind === "cleared")
                 events.push({ type: "clear", cell: change.cell, cellIndex: index });
@@ -150,8 +153,10 @@ export async function* runNotebook(
       }
       save();
       const spent = (performance.now() - cellStartedAt) / 1000;
-      yield { type: "cell-end", ...place, status: error === undefined ? "ok" : "error", seconds: spent };
-      if (error !== undefined && (isFatal || !mayFail)) {
+      const hasFailed = error !== undefined && (isFatal || !mayFail);
+      const status = error === undefined ? "ok" : hasFailed ? "error" : "raised";
+      yield { type: "cell-end", ...place, status, seconds: spent };
+      if (hasFailed) {
         failure = { cellIndex, number: place.number, id: cell.id, ...error };
         break;
       }

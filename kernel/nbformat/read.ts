@@ -23,9 +23,17 @@ export interface ReadNotebook {
   readonly notes: readonly string[];
 }
 
-/** Reads a file. Throws {@link InvalidNotebookError} with the path in the message, or the file system's error. */
+/** Reads a file. Throws {@link InvalidNotebookError} with the path in the message. */
 export function readNotebookFile(path: string): ReadNotebook {
-  return parseNotebook(readFileSync(path, "utf8"), path);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new InvalidNotebookError(
+      `Cannot read ${path}: ${(error as Error).message}. Check the path and its permissions.`,
+    );
+  }
+  return parseNotebook(text, path);
 }
 
 /** Reads text; `name` is used in messages. */
