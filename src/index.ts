@@ -7,6 +7,41 @@
 export type { ChunkShape, Condition, Denoiser, History } from "./diffusion/denoiser.ts";
 export { type Cost, type Meter, meter, metered, meteredNetwork, spent } from "./diffusion/nfe.ts";
 export { addNoise, dataFrom, noiseFrom, shiftTime, velocityTarget } from "./diffusion/path.ts";
+// diffusion: sampling
+export { guided } from "./diffusion/guidance.ts";
+export {
+  euler,
+  heun,
+  type Solver,
+  type SolverMemory,
+  type SolverStep,
+  sdeDpmSolver,
+  solverCalls,
+} from "./diffusion/solvers.ts";
+export {
+  logitNormal,
+  mixture,
+  type Schedule,
+  shiftedSchedule,
+  type TimestepSampler,
+  uniformTime,
+} from "./diffusion/timesteps.ts";
+// model
+export { CausalWan, type CausalWanOptions, causalWan } from "./model/causal-wan.ts";
+export { type CausalWanConfig, presets } from "./model/config.ts";
+export { dense, type HistoryPolicy, routing, sinkWindow, slidingWindow } from "./model/history-policy.ts";
+export { type RoutingRecorder, type RoutingRow, routingRecorder } from "./model/routing-recorder.ts";
+export { type TextEncoder, wordEncoder, worldText } from "./model/text.ts";
+// sample
+export { chunkNoise } from "./sample/noise.ts";
+export {
+  generateClip,
+  type RolloutChunk,
+  type RolloutOptions,
+  type RolloutResult,
+  rollout,
+  rolloutClip,
+} from "./sample/rollout.ts";
 // search
 export { BudgetError } from "./search/budget.ts";
 export type { Candidate, Position } from "./search/candidate.ts";
@@ -25,7 +60,7 @@ export { type Activation, gelu, silu } from "./tensor/ops/activation.ts";
 export { type AdamWSettings, type AdamWSlot, adamw, adamwSlots } from "./tensor/ops/adamw.ts";
 export { type AttentionOptions, attention, type Route } from "./tensor/ops/attention.ts";
 export { appendCache, poolKeys } from "./tensor/ops/cache.ts";
-export { blockCausal, type ChunkLists, dualSequence, slidingWindow } from "./tensor/ops/chunk-masks.ts";
+export { blockCausal, type ChunkLists, dualSequence, slidingWindow as windowMask } from "./tensor/ops/chunk-masks.ts";
 export { embedding, timeEmbedding } from "./tensor/ops/embedding.ts";
 export { flowMatchingLoss } from "./tensor/ops/flow-matching-loss.ts";
 export { gatedResidual } from "./tensor/ops/gated-residual.ts";

@@ -1,0 +1,215 @@
+/**
+ * The key/value memory behind a history. One buffer per batch of histories holds, per layer, contiguous keys and values
+ * [B, capacity, D] (and mean keys per chunk where a policy routes). Histories are immutable prefixes of it:
+ *
+ *   buffer   | c0 | c1 | c2 | c3 |    |    |     used = 4
+ *   h1         ^----------^                       3 chunks: not the newest, copies before it writes
+ *   h2         ^---------------^                  4 chunks: the newest, writes chunk 4 in place
+ *
+ * The slot behind the newest prefix is scratch: a denoising step puts the keys of the unfinished chunk there, so that
+ * attention reads one contiguous range and nothing is concatenated. Chunks that the policy can never see again are
+ * dropped when the buffer is full, so a window costs constant memory.
+ */
+import { appendCache, poolKeys } from "../tensor/ops/cache.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import type { HistoryPolicy } from "./history-policy.ts";
+
+export interface KvShape {
+  readonly layers: number;
+  readonly dim: number;
+  readonly chunkTokens: number;
+}
+
+interface KvBuffer {
+  /** Per layer; [B, capacity * chunkTokens, D]. */
+  readonly keys: Tensor[];
+  readonly values: Tensor[];
+  /** [B, capacity, D], empty unless the policy routes. */
+  readonly pooled: Tensor[];
+  /** Chunks that fit. */
+  readonly capacity: number;
+  /** Chunks that belong to some history. */
+  used: number;
+  owners: number;
+}
+
+/** A prefix of a buffer. Writing goes through `reserve`, which copies first unless this is the newest prefix. */
+export interface KvCache {
+  readonly batch: number;
+  /** Chunk number of every slot, ascending; old ones may be missing. */
+  readonly slots: readonly number[];
+  readonly bytes: number;
+  /** Keys of one layer: the tensor may be longer than the valid prefix. */
+  keys(layer: number): Tensor;
+  values(layer: number): Tensor;
+  pooled(layer: number): Tensor | undefined;
+  /** Makes room for `chunks` more behind the prefix that this cache may overwrite. */
+  reserve(chunks: number): void;
+  /** Writes k, v [B, n chunkTokens, D] behind the prefix without making them part of it. */
+  write(layer: number, k: Tensor, v: Tensor): void;
+  /** Makes the `chunks` last written ones part of this prefix. */
+  commit(chunks: number): void;
+  /** Another owner of the same prefix. */
+  share(): KvCache;
+  /** These batch rows, in memory of their own. */
+  gather(rows: readonly number[]): KvCache;
+  dispose(): void;
+}
+
+export function kvCache(shape: KvShape, policy: HistoryPolicy, batch: number): KvCache {
+  return prefix(shape, policy, batch, undefined, []);
+}
+
+function prefix(
+  shape: KvShape,
+  policy: HistoryPolicy,
+  batch: number,
+  initial: KvBuffer | undefined,
+  initialSlots: readonly number[],
+): KvCache {
+  let buffer = initial;
+  let slots = initialSlots;
+  let disposed = false;
+  if (buffer) buffer.owners++;
+
+  const live = (): KvBuffer => {
+    if (disposed) throw new Error("Cannot read this history as it was disposed. Keep it until its last use.");
+    if (!buffer) throw new Error("internal: an empty cache has no buffer");
+    return buffer;
+  };
+  const moveTo = (next: KvBuffer, kept: readonly number[]) => {
+    release(buffer);
+    next.owners++;
+    buffer = next;
+    slots = kept;
+  };
+
+  return Object.freeze({
+    batch,
+    get slots() {
+      return slots;
+    },
+    get bytes() {
+      return buffer ? bufferBytes(buffer) : 0;
+    },
+    keys: (layer: number) => live().keys[layer]!,
+    values: (layer: number) => live().values[layer]!,
+    pooled: (layer: number) => buffer?.pooled[layer],
+    reserve(chunks: number) {
+      if (disposed) live();
+      const needed = slots.length + chunks;
+      if (buffer && buffer.used === slots.length && needed <= buffer.capacity) return;
+      const kept = retained(policy, slots);
+      const size = kept.length + chunks;
+      const roomy = Number.isFinite(policy.span.last)
+        ? 2 * (policy.span.first + policy.span.last) + 2
+        : Math.max(8, 2 * kept.length);
+      moveTo(copyOf(shape, policy, batch, buffer, slots, kept, Math.max(size, roomy)), kept);
+    },
+    write(layer: number, k: Tensor, v: Tensor) {
+      const target = live();
+      const at = slots.length;
+      replace(target.keys, layer, k, at * shape.chunkTokens);
+      replace(target.values, layer, v, at * shape.chunkTokens);
+      if (target.pooled.length > 0) {
+        const pooled = tf.tidy(() => poolKeys(k, shape.chunkTokens));
+        replace(target.pooled, layer, pooled, at);
+        pooled.dispose();
+      }
+    },
+    commit(chunks: number) {
+      const next = (slots.at(-1) ?? -1) + 1;
+      slots = [...slots, ...Array.from({ length: chunks }, (_, i) => next + i)];
+      live().used = slots.length;
+    },
+    share: () => prefix(shape, policy, batch, buffer, slots),
+    gather(rows: readonly number[]) {
+      if (!buffer) return prefix(shape, policy, rows.length, undefined, slots);
+      const source = live();
+      const index = tf.tensor1d([...rows], "int32");
+      const pick = (tensors: readonly Tensor[]) => tensors.map((tensor) => tf.keep(tf.gather(tensor, index)));
+      const copy: KvBuffer = {
+        keys: pick(source.keys),
+        values: pick(source.values),
+        pooled: pick(source.pooled),
+        capacity: source.capacity,
+        used: slots.length,
+        owners: 0,
+      };
+      index.dispose();
+      return prefix(shape, policy, rows.length, copy, slots);
+    },
+    dispose() {
+      if (!disposed) release(buffer);
+      disposed = true;
+    },
+  });
+}
+
+/** Slots that the policy can still see from the next chunk on. */
+function retained(policy: HistoryPolicy, slots: readonly number[]): readonly number[] {
+  const { first, last } = policy.span;
+  if (!Number.isFinite(last)) return slots;
+  const next = (slots.at(-1) ?? -1) + 1;
+  return slots.filter((chunk) => chunk < first || chunk >= next - last);
+}
+
+function replace(tensors: Tensor[], layer: number, rows: Tensor, at: number): void {
+  const before = tensors[layer]!;
+  const after = tf.keep(appendCache(before, rows, at));
+  if (after !== before) before.dispose();
+  tensors[layer] = after;
+}
+
+function release(buffer: KvBuffer | undefined): void {
+  if (!buffer || --buffer.owners > 0) return;
+  tf.dispose([...buffer.keys, ...buffer.values, ...buffer.pooled]);
+}
+
+function bufferBytes(buffer: KvBuffer): number {
+  let values = 0;
+  for (const tensor of [...buffer.keys, ...buffer.values, ...buffer.pooled]) values += tensor.size;
+  return 4 * values;
+}
+
+/** A buffer of `capacity` chunks that starts with the kept slots of another. */
+function copyOf(
+  { layers, dim, chunkTokens }: KvShape,
+  policy: HistoryPolicy,
+  batch: number,
+  source: KvBuffer | undefined,
+  slots: readonly number[],
+  kept: readonly number[],
+  capacity: number,
+): KvBuffer {
+  const runs = contiguousRuns(kept.map((chunk) => slots.indexOf(chunk)));
+  const build = (tensor: Tensor | undefined, unit: number) =>
+    tf.keep(
+      tf.tidy(() => {
+        const parts = tensor
+          ? runs.map(([from, count]) => tensor.slice([0, from * unit, 0], [-1, count * unit, -1]))
+          : [];
+        return tf.concat([...parts, tf.zeros([batch, (capacity - kept.length) * unit, dim])], 1);
+      }),
+    );
+  const all = (tensors: readonly Tensor[] | undefined, unit: number) =>
+    Array.from({ length: layers }, (_, layer) => build(tensors?.[layer], unit));
+  return {
+    keys: all(source?.keys, chunkTokens),
+    values: all(source?.values, chunkTokens),
+    pooled: policy.topK > 0 ? all(source?.pooled, 1) : [],
+    capacity,
+    used: kept.length,
+    owners: 0,
+  };
+}
+
+function contiguousRuns(indices: readonly number[]): [from: number, count: number][] {
+  const runs: [number, number][] = [];
+  for (const index of indices) {
+    const run = runs.at(-1);
+    if (run && run[0] + run[1] === index) run[1]++;
+    else runs.push([index, 1]);
+  }
+  return runs;
+}

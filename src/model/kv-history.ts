@@ -1,0 +1,96 @@
+/** The `History` of CausalWan: a cached prefix of finished chunks, and the newest ones whose keys are not written yet. */
+import type { Condition, History } from "../diffusion/denoiser.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import type { HistoryPolicy } from "./history-policy.ts";
+import { type KvCache, type KvShape, kvCache } from "./kv-cache.ts";
+
+export interface PendingChunk {
+  /** [B, frames, H, W, C], owned by the history. */
+  readonly x0: Tensor;
+  /** The prompts it was made for; the tokens are owned by the history. */
+  readonly condition: Condition;
+}
+
+export interface KvHistory extends History {
+  readonly cache: KvCache;
+  /** Oldest first. */
+  readonly pending: readonly PendingChunk[];
+  /** This history with one more chunk behind it, not written yet. */
+  append(x0: Tensor, condition: Condition): KvHistory;
+  /** The keys of the `count` oldest pending chunks have been written. */
+  settle(count: number): void;
+}
+
+export function kvHistory(shape: KvShape, policy: HistoryPolicy, batch: number): KvHistory {
+  return historyOf(kvCache(shape, policy, batch), []);
+}
+
+function historyOf(cache: KvCache, initial: readonly PendingChunk[]): KvHistory {
+  let pending = initial;
+  const numChunks = () => (cache.slots.at(-1) ?? -1) + 1 + pending.length;
+  return Object.freeze({
+    cache,
+    batch: cache.batch,
+    get numChunks() {
+      return numChunks();
+    },
+    get pending() {
+      return pending;
+    },
+    get bytes() {
+      return pending.reduce((sum, { x0 }) => sum + 4 * x0.size, cache.bytes);
+    },
+    append(x0: Tensor, condition: Condition) {
+      if (x0.shape[0] !== cache.batch || condition.tokens.shape[0] !== cache.batch) {
+        throw new RangeError(
+          `Cannot append as chunk and condition must have the history's ${cache.batch} rows: got ${x0.shape[0]} and ${condition.tokens.shape[0]}. Gather the history or repeat the rows first.`,
+        );
+      }
+      return historyOf(cache.share(), [...pending.map(copyOf), copyOf({ x0, condition })]);
+    },
+    settle(count: number) {
+      if (count === 0) return;
+      for (const chunk of pending.slice(0, count)) tf.dispose([chunk.x0, chunk.condition.tokens]);
+      pending = pending.slice(count);
+      cache.commit(count);
+    },
+    gather(rows: readonly number[]) {
+      const wrong = rows.find((row) => !(Number.isInteger(row) && row >= 0 && row < cache.batch));
+      if (wrong !== undefined || rows.length === 0) {
+        throw new RangeError(
+          `Cannot gather rows [${rows}] as this history has rows 0 to ${cache.batch - 1}. Ask for at least one of them.`,
+        );
+      }
+      const same = rows.length === cache.batch && rows.every((row, i) => row === i);
+      return historyOf(
+        same ? cache.share() : cache.gather(rows),
+        pending.map((chunk) => rowsOf(chunk, rows)),
+      );
+    },
+    dispose() {
+      for (const chunk of pending) tf.dispose([chunk.x0, chunk.condition.tokens]);
+      pending = [];
+      cache.dispose();
+    },
+  });
+}
+
+function copyOf({ x0, condition }: PendingChunk): PendingChunk {
+  return {
+    x0: tf.keep(x0.clone()),
+    condition: { prompts: condition.prompts, tokens: tf.keep(condition.tokens.clone()) },
+  };
+}
+
+function rowsOf({ x0, condition }: PendingChunk, rows: readonly number[]): PendingChunk {
+  const index = tf.tensor1d([...rows], "int32");
+  const picked = {
+    x0: tf.keep(tf.gather(x0, index)),
+    condition: {
+      prompts: rows.map((row) => condition.prompts[row]!),
+      tokens: tf.keep(tf.gather(condition.tokens, index)),
+    },
+  };
+  index.dispose();
+  return picked;
+}
