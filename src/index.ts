@@ -5,10 +5,10 @@
 
 // diffusion
 export type { ChunkShape, Condition, Denoiser, History } from "./diffusion/denoiser.ts";
-export { type Cost, type Meter, meter, metered, meteredNetwork, spent } from "./diffusion/nfe.ts";
-export { addNoise, dataFrom, noiseFrom, shiftTime, velocityTarget } from "./diffusion/path.ts";
 // diffusion: sampling
 export { guided } from "./diffusion/guidance.ts";
+export { type Cost, type Meter, meter, metered, meteredNetwork, spent } from "./diffusion/nfe.ts";
+export { addNoise, dataFrom, noiseFrom, shiftTime, velocityTarget } from "./diffusion/path.ts";
 export {
   euler,
   heun,
@@ -60,7 +60,12 @@ export { type Activation, gelu, silu } from "./tensor/ops/activation.ts";
 export { type AdamWSettings, type AdamWSlot, adamw, adamwSlots } from "./tensor/ops/adamw.ts";
 export { type AttentionOptions, attention, type Route } from "./tensor/ops/attention.ts";
 export { appendCache, poolKeys } from "./tensor/ops/cache.ts";
-export { blockCausal, type ChunkLists, dualSequence, slidingWindow as windowMask } from "./tensor/ops/chunk-masks.ts";
+export {
+  blockCausal,
+  type ChunkLists,
+  dualSequence,
+  slidingWindow as windowMask,
+} from "./tensor/ops/chunk-masks.ts";
 export { embedding, timeEmbedding } from "./tensor/ops/embedding.ts";
 export { flowMatchingLoss } from "./tensor/ops/flow-matching-loss.ts";
 export { gatedResidual } from "./tensor/ops/gated-residual.ts";
