@@ -64,7 +64,7 @@ export {
   blockCausal,
   type ChunkLists,
   dualSequence,
-  slidingWindow as windowMask,
+  windowMask,
 } from "./tensor/ops/chunk-masks.ts";
 export { embedding, timeEmbedding } from "./tensor/ops/embedding.ts";
 export { flowMatchingLoss } from "./tensor/ops/flow-matching-loss.ts";

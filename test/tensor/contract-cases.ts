@@ -2,8 +2,6 @@
 import {
   type AttentionOptions,
   attention,
-  blockCausal,
-  dualSequence,
   embedding,
   flowMatchingLoss,
   gatedResidual,
@@ -18,12 +16,12 @@ import {
   rng,
   rope,
   silu,
-  slidingWindow,
   type Tensor,
   tf,
   timeEmbedding,
   unpatchify,
 } from "../../src/index.ts";
+import { blockCausal, dualSequence, windowMask } from "../../src/tensor/ops/chunk-masks.ts";
 
 export interface OpCase {
   readonly name: string;
@@ -171,7 +169,7 @@ export const opCases: readonly OpCase[] = [
   attentionCase("window and sink", 2, 15, 15, 10, {
     heads: 2,
     chunkTokens: 3,
-    visible: slidingWindow(5, { window: 1, sink: 1 }),
+    visible: windowMask(5, { window: 1, sink: 1 }),
   }),
   attentionCase("dual sequence", 2, 16, 16, 12, { heads: 2, chunkTokens: 2, visible: dualSequence(4) }),
   attentionCase("a chunk that sees nothing", 2, 4, 6, 8, { heads: 2, chunkTokens: 2, visible: [[], [0, 2]] }),

@@ -1,4 +1,6 @@
 /** Activations: GELU in its tanh form (Hendrycks & Gimpel 1606.08415, equation 2) and SiLU. */
+import { sizeOf, type TensorInfo } from "../backend.ts";
+import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf } from "../tf.ts";
 import { hasKernel, runFused, withGradient } from "./fused.ts";
 
@@ -41,3 +43,29 @@ export function gelu(x: Tensor): Tensor {
 export function silu(x: Tensor): Tensor {
   return activate(x, "silu");
 }
+
+/** How the C++ kernels count activations. */
+export const ACTIVATION_CODE = { none: 0, gelu: 1, silu: 2 } as const;
+
+interface ActivationAttributes {
+  readonly activation: Activation;
+}
+
+defineKernel<{ x: TensorInfo }, ActivationAttributes>(
+  "Fused.Activation",
+  (backend, { x }, { activation }) => {
+    const y = backend.output(x.shape, "float32");
+    const n = sizeOf(x.shape);
+    if (n > 0) backend.call("activation", 16 * n, n, ACTIVATION_CODE[activation], x, y);
+    return y;
+  },
+);
+defineKernel<{ x: TensorInfo; dy: TensorInfo }, ActivationAttributes>(
+  "Fused.ActivationGrad",
+  (backend, { x, dy }, { activation }) => {
+    const dx = backend.output(x.shape, "float32");
+    const n = sizeOf(x.shape);
+    if (n > 0) backend.call("activation_grad", 20 * n, n, ACTIVATION_CODE[activation], x, dy, dx);
+    return dx;
+  },
+);

@@ -7,6 +7,8 @@
  *
  * Difference: a step whose gradient norm is not finite changes nothing.
  */
+import { sizeOf, type TensorInfo } from "../backend.ts";
+import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf, type Variable } from "../tf.ts";
 import { hasKernel, require, runFused } from "./fused.ts";
 
@@ -52,6 +54,9 @@ export function adamwSlots(
     });
   });
 }
+
+/** The kernel takes five pointers a slot and at most 8192 arguments. */
+const MAX_SLOTS = 1600;
 
 function globalNorm(grads: readonly Tensor[]): Tensor {
   return tf.sqrt(tf.addN([tf.scalar(0), ...grads.map((g) => tf.sum(g.square()))]));
@@ -119,7 +124,7 @@ export function adamw(
   }
   require(Number.isInteger(settings.step) && settings.step >= 1, () =>
     `Cannot correct the moments as step must be an integer from 1: got ${settings.step}.`);
-  if (!hasKernel("Fused.AdamW")) return adamwComposition(slots, grads, settings);
+  if (!hasKernel("Fused.AdamW") || slots.length > MAX_SLOTS) return adamwComposition(slots, grads, settings);
   const inputs: Record<string, Tensor> = {};
   for (const [i, { parameter, m, v, ema }] of slots.entries()) {
     inputs[`p${i}`] = own(parameter);
@@ -130,15 +135,54 @@ export function adamw(
   }
   const { learningRate, step, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0 } = settings;
   return runFused("Fused.AdamW", inputs, {
-    count: slots.length,
-    decays: slots.map((slot) => slot.decay ?? 1),
+    decays: Float32Array.from(slots, (slot) => slot.decay ?? 1),
     learningRate,
     step,
     beta1,
     beta2,
     eps,
     weightDecay,
-    maxGradNorm: settings.maxGradNorm,
-    emaDecay: settings.emaDecay,
+    maxGradNorm: settings.maxGradNorm ?? 0,
+    emaDecay: settings.emaDecay ?? 0,
   })[0]!;
 }
+
+interface AdamWAttributes {
+  readonly decays: Float32Array;
+  readonly learningRate: number;
+  readonly step: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  readonly maxGradNorm: number;
+  readonly emaDecay: number;
+}
+
+defineKernel<Record<string, TensorInfo>, AdamWAttributes>("Fused.AdamW", (backend, inputs, attributes) => {
+  const { decays, learningRate, step, beta1, beta2, eps, weightDecay, maxGradNorm, emaDecay } = attributes;
+  const sizes = Int32Array.from(decays, (_, i) => sizeOf(inputs[`g${i}`]!.shape));
+  const norm = backend.output([], "float32");
+  const pointers = [...sizes.keys()].flatMap((i) =>
+    ["p", "m", "v", "e", "g"].map((name) => inputs[`${name}${i}`]),
+  );
+  backend.call(
+    "adamw",
+    20 * sizes.reduce((a, b) => a + b, 0),
+    sizes.length,
+    learningRate,
+    beta1,
+    beta2,
+    1 / (1 - beta1 ** step),
+    1 / (1 - beta2 ** step),
+    eps,
+    weightDecay,
+    maxGradNorm,
+    emaDecay,
+    sizes,
+    decays,
+    norm,
+    ...pointers,
+  );
+  return norm;
+});

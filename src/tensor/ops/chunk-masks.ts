@@ -10,7 +10,7 @@ export function blockCausal(chunks: number): ChunkLists {
 }
 
 /** Chunk i sees itself, the `window` chunks before it, and the first `sink` chunks. */
-export function slidingWindow(
+export function windowMask(
   chunks: number,
   { window, sink = 0 }: { window: number; sink?: number },
 ): ChunkLists {

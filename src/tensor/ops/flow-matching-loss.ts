@@ -1,4 +1,6 @@
 /** The flow-matching objective (Lipman et al. 2210.02747; Liu et al. 2209.03003): weighted mean squared error. */
+import { sizeOf, type TensorInfo } from "../backend.ts";
+import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf } from "../tf.ts";
 import { hasKernel, require, runFused, withGradient, withoutGradient } from "./fused.ts";
 
@@ -53,3 +55,33 @@ export function flowMatchingLoss(velocity: Tensor, target: Tensor, weight?: Tens
   }
   return flowMatchingLossComposition(velocity, target, weight);
 }
+
+interface LossInputs {
+  readonly velocity: TensorInfo;
+  readonly target: TensorInfo;
+  readonly weight?: TensorInfo;
+}
+
+/** Elements of the prediction, and how many of them share a weight. */
+function extent({ velocity, weight }: LossInputs): [size: number, per: number] {
+  const size = sizeOf(velocity.shape);
+  return [size, weight ? Math.max(size / sizeOf(weight.shape), 1) : 1];
+}
+
+defineKernel<LossInputs>("Fused.FlowMatchingLoss", (backend, inputs) => {
+  const { velocity, target, weight } = inputs;
+  const loss = backend.output([], "float32");
+  const [size, per] = extent(inputs);
+  backend.call("flow_matching_loss", 8 * size, size, per, velocity, target, weight, loss);
+  return loss;
+});
+
+defineKernel<LossInputs & { dy: TensorInfo }>("Fused.FlowMatchingLossGrad", (backend, inputs) => {
+  const { velocity, target, weight, dy } = inputs;
+  const out = backend.output(velocity.shape, "float32");
+  const [size, per] = extent(inputs);
+  if (size > 0) {
+    backend.call("flow_matching_loss_grad", 8 * size, size, per, velocity, target, weight, dy, out);
+  }
+  return out;
+});

@@ -1,4 +1,6 @@
 /** The gated residual of adaLN blocks (Peebles & Xie 2212.09748): x + gate * y with one gate row per chunk. */
+import { sizeOf, type TensorInfo } from "../backend.ts";
+import { defineKernel } from "../kernels/register.ts";
 import type { Tensor } from "../tf.ts";
 import { hasKernel, require, runFused, together, withGradient } from "./fused.ts";
 import { perChunk, requirePerChunk } from "./per-chunk.ts";
@@ -31,3 +33,30 @@ export function gatedResidual(x: Tensor, y: Tensor, gate: Tensor): Tensor {
     },
   );
 }
+
+function rowsOf(x: TensorInfo, gate: TensorInfo): [rows: number, width: number, per: number] {
+  const width = x.shape[2]!;
+  const rows = x.shape[0]! * x.shape[1]!;
+  return [rows, width, rows / (gate.shape[0]! * gate.shape[1]!)];
+}
+
+defineKernel<{ x: TensorInfo; y: TensorInfo; gate: TensorInfo }>(
+  "Fused.GatedResidual",
+  (backend, { x, y, gate }) => {
+    const out = backend.output(x.shape, "float32");
+    const size = sizeOf(x.shape);
+    if (size > 0) backend.call("gated_residual", 8 * size, ...rowsOf(x, gate), x, y, gate, out);
+    return out;
+  },
+);
+
+defineKernel<{ y: TensorInfo; gate: TensorInfo; dy: TensorInfo }>(
+  "Fused.GatedResidualGrad",
+  (backend, { y, gate, dy }) => {
+    const out = backend.output(y.shape, "float32");
+    const dGate = backend.output(gate.shape, "float32");
+    const size = sizeOf(y.shape);
+    if (size > 0) backend.call("gated_residual_grad", 12 * size, ...rowsOf(y, gate), y, gate, dy, out, dGate);
+    return [out, dGate];
+  },
+);

@@ -1,7 +1,18 @@
 /** Dense layer with the weight in torch's layout, bias and activation fused behind the product. */
+import { type EngineBackend, sizeOf, type TensorInfo } from "../backend.ts";
+import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf } from "../tf.ts";
-import { type Activation, activate } from "./activation.ts";
-import { type FusedInputs, hasKernel, once, require, runFused, together, withGradient } from "./fused.ts";
+import { ACTIVATION_CODE, type Activation, activate } from "./activation.ts";
+import {
+  type FusedInputs,
+  hasKernel,
+  isRecording,
+  once,
+  require,
+  runFused,
+  together,
+  withGradient,
+} from "./fused.ts";
 
 export interface LinearOptions {
   /** Applied to x W^T + b. */
@@ -43,11 +54,12 @@ export function linear(
     `Cannot apply a linear layer as its bias must be [${weight.shape[0]}]: got [${bias!.shape}]. Give one value per output.`);
   if (!hasKernel("Fused.Linear")) return linearComposition(x, weight, bias, { activation });
   const inputs: FusedInputs = { x, weight, ...(bias && { bias }) };
+  const recording = isRecording();
   return withGradient(
     inputs,
     (save) => {
-      // With an activation the kernel also returns the value before it, for the backward pass.
-      const [y, before] = runFused("Fused.Linear", inputs, { activation });
+      // While recording, a kernel with an activation also returns the value before it, for the backward pass.
+      const [y, before] = runFused("Fused.Linear", inputs, { activation, recording });
       save(before ? [x, weight, before] : [x, weight]);
       return y!;
     },
@@ -66,3 +78,80 @@ export function linear(
     },
   );
 }
+
+interface Product {
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+  readonly bias?: TensorInfo;
+  readonly activation?: Activation;
+  /** Receives the value before the activation. */
+  readonly before?: TensorInfo;
+}
+
+function product(
+  backend: EngineBackend,
+  [m, n, k]: readonly [number, number, number],
+  a: TensorInfo,
+  b: TensorInfo,
+  c: TensorInfo,
+  { transposeA = false, transposeB = false, bias, activation, before }: Product,
+): void {
+  const code = ACTIVATION_CODE[activation ?? "none"];
+  if (m * n > 0) {
+    backend.call(
+      "matmul",
+      2 * m * n * k,
+      1,
+      transposeA,
+      transposeB,
+      m,
+      n,
+      k,
+      0,
+      bias,
+      code,
+      before,
+      a,
+      b,
+      c,
+      null,
+    );
+  }
+}
+
+defineKernel<
+  { x: TensorInfo; weight: TensorInfo; bias?: TensorInfo },
+  { activation?: Activation; recording: boolean }
+>("Fused.Linear", (backend, { x, weight, bias }, { activation, recording }) => {
+  const [n, k] = weight.shape as [number, number];
+  const shape = [...x.shape.slice(0, -1), n];
+  const y = backend.output(shape, "float32");
+  const before = activation && recording ? backend.output(shape, "float32") : undefined;
+  product(backend, [sizeOf(shape) / n, n, k], x, weight, y, { transposeB: true, bias, activation, before });
+  return before ? [y, before] : [y];
+});
+
+defineKernel<{ dy: TensorInfo; weight: TensorInfo }, { shape: number[] }>(
+  "Fused.LinearGradInput",
+  (backend, { dy, weight }, { shape }) => {
+    const [k, n] = weight.shape as [number, number];
+    const dx = backend.output(shape, "float32");
+    product(backend, [sizeOf(dy.shape) / k, n, k], dy, weight, dx, {});
+    return dx;
+  },
+);
+
+defineKernel<{ x: TensorInfo; dy: TensorInfo }, { withBias: boolean }>(
+  "Fused.LinearGradWeight",
+  (backend, { x, dy }, { withBias }) => {
+    const m = dy.shape.at(-1)!;
+    const n = x.shape.at(-1)!;
+    const rows = sizeOf(x.shape) / n;
+    const dWeight = backend.output([m, n], "float32");
+    product(backend, [m, n, rows], dy, x, dWeight, { transposeA: true });
+    if (!withBias) return [dWeight];
+    const dBias = backend.output([m], "float32");
+    if (m > 0) backend.call("column_sums", 8 * rows * m, rows, m, dy, dBias);
+    return [dWeight, dBias];
+  },
+);

@@ -2,6 +2,8 @@
  * Normalisations over the last axis: LayerNorm (Ba et al. 1607.06450), with the adaptive modulation of DiT
  * (Peebles & Xie 2212.09748, adaLN) per chunk, and RMSNorm (Zhang & Sennrich 1910.07467).
  */
+import { type EngineBackend, sizeOf, type TensorInfo } from "../backend.ts";
+import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf } from "../tf.ts";
 import { hasKernel, require, runFused, together, withGradient } from "./fused.ts";
 import { perChunk, requirePerChunk } from "./per-chunk.ts";
@@ -51,9 +53,13 @@ export function layerNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
     },
     (dy, [x0, stats, w0]) => {
       const all = together(() =>
-        runFused("Fused.LayerNormGrad", { x: x0!, stats: stats!, dy, ...(w0 && { weight: w0 }) }),
+        runFused(
+          "Fused.LayerNormGrad",
+          { x: x0!, stats: stats!, dy, ...(w0 && { weight: w0 }) },
+          { withWeight: !!weight, withBias: !!bias },
+        ),
       );
-      return { x: all(0), weight: all(1), bias: all(2) };
+      return { x: all(0), weight: all(1), bias: all(weight ? 2 : 1) };
     },
   );
 }
@@ -119,3 +125,76 @@ export function requireNormWeight(x: Tensor, weight: Tensor): void {
   require(weight.rank === 1 && weight.shape[0] === x.shape[x.rank - 1], () =>
     `Cannot normalise x [${x.shape}] as its weight must be [${x.shape[x.rank - 1]}]: got [${weight.shape}]. Give one value per feature.`);
 }
+
+/** Rows of x, their width, and how many of them share a row of parameters. */
+function rowsOf(x: TensorInfo, chunks?: number): [rows: number, width: number, per: number] {
+  const width = x.shape.at(-1)!;
+  const rows = width === 0 ? 0 : sizeOf(x.shape) / width;
+  return [rows, width, chunks ? rows / (x.shape[0]! * chunks) : rows];
+}
+
+function runLayerNorm(
+  backend: EngineBackend,
+  x: TensorInfo,
+  [rows, width, per]: readonly [number, number, number],
+  eps: number,
+  { scale, shift, one }: { scale?: TensorInfo; shift?: TensorInfo; one: 0 | 1 },
+): TensorInfo[] {
+  const y = backend.output(x.shape, "float32");
+  const stats = backend.output([rows, 2], "float32");
+  if (rows > 0) {
+    backend.call("layer_norm", 16 * rows * width, rows, width, per, eps, x, scale, shift, y, stats, one);
+  }
+  return [y, stats];
+}
+
+defineKernel<{ x: TensorInfo; weight?: TensorInfo; bias?: TensorInfo }, { eps: number }>(
+  "Fused.LayerNorm",
+  (backend, { x, weight, bias }, { eps }) =>
+    runLayerNorm(backend, x, rowsOf(x), eps, { scale: weight, shift: bias, one: 0 }),
+);
+
+defineKernel<
+  { x: TensorInfo; weight?: TensorInfo; stats: TensorInfo; dy: TensorInfo },
+  { withWeight: boolean; withBias: boolean }
+>("Fused.LayerNormGrad", (backend, { x, weight, stats, dy }, { withWeight, withBias }) => {
+  const [rows, width] = rowsOf(x);
+  const dx = backend.output(x.shape, "float32");
+  const dWeight = withWeight ? backend.output([width], "float32") : undefined;
+  const dBias = withBias ? backend.output([width], "float32") : undefined;
+  backend.call("layer_norm_grad", 24 * rows * width, rows, width, x, weight, stats, dy, dx, dWeight, dBias);
+  return [dx, dWeight, dBias].filter((t) => t !== undefined);
+});
+
+defineKernel<{ x: TensorInfo; shift: TensorInfo; scale: TensorInfo }, { eps: number }>(
+  "Fused.LayerNormModulate",
+  (backend, { x, shift, scale }, { eps }) =>
+    runLayerNorm(backend, x, rowsOf(x, scale.shape[1]), eps, { scale, shift, one: 1 }),
+);
+
+defineKernel<{ x: TensorInfo; stats: TensorInfo; scale: TensorInfo; dy: TensorInfo }>(
+  "Fused.LayerNormModulateGrad",
+  (backend, { x, stats, scale, dy }) => {
+    const [rows, width, per] = rowsOf(x, scale.shape[1]);
+    const dx = backend.output(x.shape, "float32");
+    const dShift = backend.output(scale.shape, "float32");
+    const dScale = backend.output(scale.shape, "float32");
+    if (rows > 0) {
+      backend.call(
+        "layer_norm_modulate_grad",
+        24 * rows * width,
+        rows,
+        width,
+        per,
+        x,
+        scale,
+        stats,
+        dy,
+        dx,
+        dShift,
+        dScale,
+      );
+    }
+    return [dx, dShift, dScale];
+  },
+);

@@ -2,6 +2,8 @@
  * Rotary position embedding (Su et al. 2104.09864) on interleaved pairs (2j, 2j+1), as in Wan 2.1, alone or behind
  * the RMSNorm of queries and keys. The norm runs over the full width, before the split into heads.
  */
+import { sizeOf, type TensorInfo } from "../backend.ts";
+import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf } from "../tf.ts";
 import { hasKernel, require, runFused, together, withGradient } from "./fused.ts";
 import { requireNormWeight, rmsNormComposition } from "./norm.ts";
@@ -95,3 +97,77 @@ export function normRope(
     },
   );
 }
+
+interface NormRopeInputs {
+  readonly x: TensorInfo;
+  readonly weight?: TensorInfo;
+  readonly cos?: TensorInfo;
+  readonly sin?: TensorInfo;
+}
+
+interface NormRopeAttributes {
+  readonly heads?: number;
+  readonly eps?: number;
+  readonly inverse?: boolean;
+}
+
+/** Rows of x, their width, and how many of them a table of positions serves. */
+function rowsOf(x: TensorInfo, cos: TensorInfo | undefined): [rows: number, width: number, tokens: number] {
+  const width = x.shape.at(-1)!;
+  return [sizeOf(x.shape) / width, width, cos?.shape[0] ?? 1];
+}
+
+defineKernel<NormRopeInputs, NormRopeAttributes>(
+  "Fused.NormRope",
+  (backend, { x, weight, cos, sin }, { heads = 0, eps = 1e-6, inverse = false }) => {
+    const y = backend.output(x.shape, "float32");
+    const [rows, width, tokens] = rowsOf(x, cos);
+    if (rows * width > 0) {
+      backend.call(
+        "norm_rope",
+        16 * rows * width,
+        rows,
+        width,
+        tokens,
+        heads,
+        eps,
+        inverse,
+        x,
+        weight,
+        cos,
+        sin,
+        y,
+      );
+    }
+    return y;
+  },
+);
+
+defineKernel<NormRopeInputs & { weight: TensorInfo; dy: TensorInfo }, NormRopeAttributes>(
+  "Fused.NormRopeGrad",
+  (backend, { x, weight, cos, sin, dy }, { heads = 0, eps = 1e-6 }) => {
+    const [rows, width, tokens] = rowsOf(x, cos);
+    const dx = backend.output(x.shape, "float32");
+    const dWeight = backend.output([width], "float32");
+    const rstd = backend.output([rows], "float32");
+    backend.call(
+      "norm_rope_grad",
+      32 * rows * width,
+      rows,
+      width,
+      tokens,
+      heads,
+      eps,
+      x,
+      weight,
+      cos,
+      sin,
+      dy,
+      dx,
+      dWeight,
+      rstd,
+    );
+    backend.free(rstd);
+    return [dx, dWeight];
+  },
+);

@@ -1,0 +1,70 @@
+// Moves of whole rows: key/value caches, mean keys, patches.
+#pragma once
+#include "norm.h"
+
+namespace ZT_NS {
+
+// batch, capacity, n, d, at, cache, kv: writes in place.
+static void append_cache(const double* x, Team& team) {
+  const long batch = (long)x[0], capacity = (long)x[1], n = (long)x[2], d = (long)x[3], at = (long)x[4];
+  float* cache = ptr<float>(x[5]);
+  const float* kv = ptr<const float>(x[6]);
+  long from, to;
+  team.range(batch * n, from, to);
+  for (long i = from; i < to; i++) {
+    float* o = cache + (i / n * capacity + at + i % n) * d;
+    const float* p = kv + i * d;
+    for_lanes(d, [&](long j, long w) { store_n(o + j, load_n(p + j, w), w); });
+  }
+}
+
+// chunks (of all batch rows), tokens per chunk, d, k, out
+static void pool_keys(const double* x, Team& team) {
+  const long chunks = (long)x[0], tokens = (long)x[1], d = (long)x[2];
+  const float* k = ptr<const float>(x[3]);
+  float* out = ptr<float>(x[4]);
+  long from, to;
+  team.range(chunks, from, to);
+  const vf scale = splat(1.0f / tokens);
+  for (long c = from; c < to; c++)
+    for_lanes(d, [&](long j, long w) {
+      vf s = splat(0.0f);
+      for (long i = 0; i < tokens; i++) s += load_n(k + (c * tokens + i) * d + j, w);
+      store_n(out + c * d + j, s * scale, w);
+    });
+}
+
+// chunks, tokens per chunk, d, dy, dk
+static void pool_keys_grad(const double* x, Team& team) {
+  const long chunks = (long)x[0], tokens = (long)x[1], d = (long)x[2];
+  const float* dy = ptr<const float>(x[3]);
+  float* dk = ptr<float>(x[4]);
+  long from, to;
+  team.range(chunks * tokens, from, to);
+  const vf scale = splat(1.0f / tokens);
+  for (long i = from; i < to; i++)
+    for_lanes(d, [&](long j, long w) { store_n(dk + i * d + j, load_n(dy + i / tokens * d + j, w) * scale, w); });
+}
+
+// frames, rows, columns (of patches), p, channels, back, in, out: [frames, H, W, C] <-> [frames, rows, columns, p p C]
+static void patches(const double* x, Team& team) {
+  const long frames = (long)x[0], rows = (long)x[1], columns = (long)x[2], p = (long)x[3], c = (long)x[4];
+  const bool back = x[5] != 0;
+  const float* in = ptr<const float>(x[6]);
+  float* out = ptr<float>(x[7]);
+  const long run = p * c;
+  long from, to;
+  team.range(frames * rows, from, to);
+  for (long r = from; r < to; r++)
+    for (long i = 0; i < p; i++)
+      for (long j = 0; j < columns; j++) {
+        const long image = ((r * p + i) * columns + j) * run, token = ((r * columns + j) * p + i) * run;
+        const float* s = in + (back ? token : image);
+        float* o = out + (back ? image : token);
+        for (long e = 0; e < run; e++) o[e] = s[e];
+      }
+}
+
+}  // namespace ZT_NS
+
+#define ZT_FUSED_LAYOUT_OPS(X) X(append_cache) X(pool_keys) X(pool_keys_grad) X(patches)
