@@ -43,18 +43,21 @@ export {
   rolloutClip,
 } from "./sample/rollout.ts";
 // search
+export { beamSearch } from "./search/beam-search.ts";
 export { BudgetError } from "./search/budget.ts";
 export type { Candidate, Position } from "./search/candidate.ts";
-export { copyOnly, evoSearch, noiseMutation, tournament } from "./search/evo-search.ts";
+export { copyOnly, evoSearch, noiseMutation, resampling, tournament } from "./search/evo-search.ts";
+export { fleet } from "./search/fleet.ts";
 export { type JournalRecord, readJournal } from "./search/journal.ts";
+export { openJournal } from "./search/journal-file.ts";
 export { type SearchSpaceOptions, searchSpace } from "./search/latent-space.ts";
 export { linearSearch } from "./search/linear-search.ts";
+export { particleSampling } from "./search/particle-sampling.ts";
 export { type SearchOptions, type SearchOutcome, type SearchRow, search } from "./search/search.ts";
 export type { SearchSpace } from "./search/space.ts";
 export type { Scored, SearchContext, SearchEvent, SearchStrategy, Stamped } from "./search/strategy.ts";
 export { treeOfFrames } from "./search/tree-of-frames.ts";
-// tensor
-export { type Device, type DeviceName, device, setThreads, useDevice } from "./tensor/device.ts";
+export { zeroOrderSearch } from "./search/zero-order-search.ts";
 // tensor: fused ops
 export { type Activation, gelu, silu } from "./tensor/ops/activation.ts";
 export { type AdamWSettings, type AdamWSlot, adamw, adamwSlots } from "./tensor/ops/adamw.ts";

@@ -22,16 +22,18 @@
  */
 import type { Rng } from "../tensor/rng.ts";
 import type { Candidate } from "./candidate.ts";
-import { tournamentWinner } from "./selection.ts";
+import { clampWeight, multinomial, tournamentWinner } from "./selection.ts";
 import type { SearchSpace } from "./space.ts";
 import {
   checkCounts,
+  checkSchedule,
   endOf,
   fullCost,
   ranking,
   type SearchContext,
   type SearchEvent,
   type SearchStrategy,
+  summary,
 } from "./strategy.ts";
 
 /** Chooses `n` parents by reward; indices into `rewards`. */
@@ -74,6 +76,19 @@ export function tournament({ size = 3 }: { readonly size?: number } = {}): Paren
     name: `tournament ${size}`,
     choose: (rewards: readonly number[], n: number, rng: Rng) =>
       Array.from({ length: n }, (_, child) => tournamentWinner(rewards, size, rng.at(child))),
+  });
+}
+
+/** Parents in proportion to exp(lambda x reward), as a particle filter resamples. */
+export function resampling({ lambda = 10 }: { readonly lambda?: number } = {}): ParentSelection {
+  return Object.freeze({
+    name: `resampling ${lambda}`,
+    choose: (rewards: readonly number[], n: number, rng: Rng) =>
+      multinomial(
+        rewards.map((reward) => clampWeight(Math.exp(lambda * reward))),
+        n,
+        rng,
+      ),
   });
 }
 
@@ -125,22 +140,12 @@ export function evoSearch(options: EvoSearchOptions): SearchStrategy {
     );
   }
 
-  const check = (space: SearchSpace): void => {
-    schedule.forEach((elapsed, g) => {
-      const increases = g === 0 || elapsed > schedule[g - 1]!;
-      if (Number.isInteger(elapsed) && elapsed >= 0 && elapsed < space.numSteps && increases) return;
-      throw new RangeError(
-        `Cannot run EvoSearch as "schedule" must increase within 0 to ${space.numSteps - 1}: got [${schedule.join(", ")}].`,
-      );
-    });
-  };
-
   return Object.freeze({
     name: "evo-search",
     options: { schedule, population, elites, selection: selection.name, mutation: mutation.name, parents },
 
     firstCost(space: SearchSpace) {
-      check(space);
+      checkSchedule("EvoSearch", schedule, space);
       return {
         nfe: population[0]! * fullCost(space),
         sum: `${population[0]} candidates x ${space.numSteps} steps (${fullCost(space)} NFE each)`,
@@ -157,9 +162,7 @@ export function evoSearch(options: EvoSearchOptions): SearchStrategy {
       for (let g = 0; ; g++) {
         const newest = yield* rollOut(context, individuals, schedule, g);
         all = parents === "all" ? [...all, ...newest] : newest;
-        const rewards = newest.map((one) => one.reward);
-        const mean = rewards.reduce((a, b) => a + b, 0) / rewards.length;
-        yield { type: "generation", index: g, population: newest.length, mean, best: Math.max(...rewards) };
+        yield { type: "generation", index: g, ...summary(newest.map((one) => one.reward)) };
         if (g === schedule.length) return;
 
         const states = all.map((one) => one.states.get(g)!);

@@ -65,6 +65,8 @@ export interface SearchOutcome {
   readonly best: Scored & { readonly video: Video };
   /** All finished candidates with their scores, in the order in which they were judged. */
   readonly finished: readonly Scored[];
+  /** The method's sample, repeats included: what diversity and coverage are measured on. */
+  readonly population: readonly Scored[];
   readonly events: readonly Stamped[];
   /** Best so far against NFE (the anytime curve); the last row is the result's. */
   readonly rows: readonly SearchRow[];
@@ -267,13 +269,24 @@ export async function search(
     onEvent?.(stamped);
   }
   space.keep([]);
+  const delivered = events.findLast((event) => event.type === "population");
+  const byLineage = new Map(finished.map((one) => [one.candidate.lineage.join("."), one]));
+  const population = delivered?.lineages.map((lineage) => byLineage.get(lineage.join("."))!) ?? finished;
   if (!best) {
     throw new Error(
       `Cannot choose a video as none of ${finished.length} finished candidates could be judged by ${verifier.name}: ${firstFailure()}. Check the verifier on one clip first.`,
     );
   }
   const [winner] = await space.decode([best.candidate]);
-  return Object.freeze({ best: { ...best, video: winner! }, finished, events, rows, cost: total, failures });
+  return Object.freeze({
+    best: { ...best, video: winner! },
+    finished,
+    population,
+    events,
+    rows,
+    cost: total,
+    failures,
+  });
 }
 
 /** The verdict on each video; one that throws takes nothing else down: the rest is asked again, one by one. */

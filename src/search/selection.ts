@@ -55,6 +55,11 @@ export function multinomial(weights: readonly number[], n: number, rng: Rng): nu
   });
 }
 
+/** FK steering's guard: NaN counts as 0, and no weight exceeds 1e10. */
+export function clampWeight(weight: number): number {
+  return Number.isNaN(weight) ? 0 : Math.min(Math.max(weight, 0), 1e10);
+}
+
 /** Effective sample size 1 / sum(w^2) of the normalised weights, between 1 and their number. */
 export function effectiveSize(weights: readonly number[]): number {
   const sum = weights.reduce((a, b) => a + b, 0);

@@ -56,6 +56,8 @@ export type SearchEvent =
       readonly mean: number;
       readonly best: number;
     }
+  /** What the method delivers as its sample, repeats included, where that is not simply all finished candidates. */
+  | { readonly type: "population"; readonly lineages: readonly (readonly number[])[] }
   | { readonly type: "best"; readonly lineage: readonly number[]; readonly score: number };
 
 export type Stamped = SearchEvent & { readonly nfe: number; readonly seconds: number };
@@ -108,6 +110,35 @@ export function fullCost(space: SearchSpace): number {
 /** Indices by falling score; equal scores keep their order, so results do not depend on a sort's whims. */
 export function ranking(scores: readonly number[]): number[] {
   return scores.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || a - b || 0);
+}
+
+/** The numbers of a "generation" event; verdicts that failed (-Infinity) are left out of mean and best. */
+export function summary(rewards: readonly number[]): { population: number; mean: number; best: number } {
+  const judged = rewards.filter(Number.isFinite);
+  const mean = judged.reduce((sum, reward) => sum + reward, 0) / judged.length;
+  return { population: rewards.length, mean, best: Math.max(...judged) };
+}
+
+/** The stage at which a partial video is judged when `chunk` is its newest chunk. */
+export function stageOf(space: SearchSpace, chunk: number): Stage {
+  if (chunk >= space.numChunks - 1) return "end";
+  return chunk === 0 ? "scene" : "motion";
+}
+
+/** @throws RangeError unless `schedule` increases within `least` to the last step. */
+export function checkSchedule(
+  strategy: string,
+  schedule: readonly number[],
+  space: SearchSpace,
+  least = 0,
+): void {
+  schedule.forEach((elapsed, i) => {
+    const increases = i === 0 || elapsed > schedule[i - 1]!;
+    if (Number.isInteger(elapsed) && elapsed >= least && elapsed < space.numSteps && increases) return;
+    throw new RangeError(
+      `Cannot run ${strategy} as "schedule" must increase within ${least} to ${space.numSteps - 1}: got [${schedule.join(", ")}].`,
+    );
+  });
 }
 
 /** @throws RangeError unless every value is an integer >= `least`. */

@@ -17,7 +17,7 @@
  * factor above 1 has fresh noise; a factor of 1 keeps the lineage, so with b = 1 and no pruning this is linear search.
  * The finished survivors are compared by the whole-video verdict alone.
  */
-import type { Stage, Verifier } from "../verify/verifier.ts";
+import type { Verifier } from "../verify/verifier.ts";
 import type { Candidate, Position } from "./candidate.ts";
 import { type Keep, survivors } from "./selection.ts";
 import type { SearchSpace } from "./space.ts";
@@ -29,6 +29,7 @@ import {
   type SearchContext,
   type SearchEvent,
   type SearchStrategy,
+  stageOf,
 } from "./strategy.ts";
 
 export interface ImageAlignment {
@@ -71,10 +72,6 @@ export function treeOfFrames(options: TreeOfFramesOptions): SearchStrategy {
   checkCounts("Tree-of-Frames", Object.fromEntries(factors.map((factor, i) => [`branch[${i}]`, factor])));
   const rules: readonly Keep[] = typeof keep === "object" ? keep : [keep];
 
-  const stageOf = (space: SearchSpace, chunk: number): Stage => {
-    if (chunk === 0) return "scene";
-    return chunk === space.numChunks - 1 ? "end" : "motion";
-  };
   const branching = (space: SearchSpace, chunk: number): number => {
     if (typeof branch !== "number") return branch[chunk] ?? 1;
     const isSwitch = chunk > 0 && stageOf(space, chunk) !== stageOf(space, chunk - 1);
