@@ -32,6 +32,10 @@ export { type CausalWanConfig, presets } from "./model/config.ts";
 export { dense, type HistoryPolicy, routing, sinkWindow, slidingWindow } from "./model/history-policy.ts";
 export { type RoutingRecorder, type RoutingRow, routingRecorder } from "./model/routing-recorder.ts";
 export { type TextEncoder, wordEncoder, worldText } from "./model/text.ts";
+export type { Chart } from "./plot/chart.ts";
+// plot
+export * as plot from "./plot/plot.ts";
+export type { Row, RowHolder, RowSource } from "./plot/row.ts";
 // sample
 export { chunkNoise } from "./sample/noise.ts";
 export {

@@ -1,0 +1,206 @@
+/**
+ * The curve shared by scaling, drift, loss and ablation charts: mean lines, bands computed by us, points with
+ * tooltips, labels at the right end instead of a legend, reference lines. Pointing at a series dims the others.
+ */
+import { paddedDomain, spreadLabels, tidy } from "./frame.ts";
+import type { Spec } from "./render.ts";
+import type { Point } from "./series.ts";
+import { faint, methodColors, methodShapes } from "./theme.ts";
+
+export interface Reference {
+  readonly label: string;
+  /** Value on the y axis. */
+  readonly y: number;
+}
+
+export interface CurveOptions {
+  readonly points: readonly Point[];
+  readonly references?: readonly Reference[];
+  readonly xTitle: string;
+  readonly yTitle: string;
+  readonly xScale?: Spec;
+  readonly xAxis?: Spec;
+  readonly xFormat?: string;
+  readonly yFormat?: string;
+  readonly width: number;
+  readonly height: number;
+  /** Marks at the points; without them only lines (long histories). */
+  readonly hasPoints?: boolean;
+  /** Column title of the series in tooltips. */
+  readonly seriesTitle: string;
+  readonly interpolate?: string;
+  /** Values the y axis must include besides the data. */
+  readonly include?: readonly number[];
+  readonly yDomain?: readonly [number, number];
+  /** More layers, e.g. an annotation; they share the scales. */
+  readonly layers?: readonly Spec[];
+}
+
+/** Datasets and layers of a curve; the y domain is fixed here so that labels can be placed in pixels. */
+export function curve(options: CurveOptions): {
+  datasets: Record<string, readonly object[]>;
+  body: Spec;
+  yDomain: readonly [number, number];
+} {
+  const { points, references = [], width, height, hasPoints = true, seriesTitle, xFormat = "~s" } = options;
+  const { yFormat = ".3~f", interpolate = "linear" } = options;
+  const yDomain =
+    options.yDomain ??
+    paddedDomain([
+      ...points.flatMap((point) => [point.low, point.high]),
+      ...references.map((reference) => reference.y),
+      ...(options.include ?? []),
+    ]);
+  const names = [...new Set(points.map((point) => point.series))];
+  const color = { field: "series", type: "nominal", scale: methodColors(names), legend: null };
+  const dim = (full: number, dimmed: number) => ({
+    condition: { param: "focus", empty: true, value: full },
+    value: dimmed,
+  });
+  const x = {
+    field: "x",
+    type: "quantitative",
+    title: options.xTitle,
+    ...(options.xScale ? { scale: options.xScale } : {}),
+    ...(options.xAxis ? { axis: options.xAxis } : {}),
+  };
+  const y = {
+    field: "mean",
+    type: "quantitative",
+    title: options.yTitle,
+    scale: { domain: yDomain, zero: false, nice: false },
+    axis: { format: yFormat, tickCount: 6 },
+  };
+  const tooltip = [
+    { field: "series", type: "nominal", title: seriesTitle },
+    { field: "x", type: "quantitative", title: options.xTitle, format: xFormat },
+    { field: "mean", type: "quantitative", title: "mean", format: ".4~f" },
+    { field: "low", type: "quantitative", title: "95 % low", format: ".4~f" },
+    { field: "high", type: "quantitative", title: "95 % high", format: ".4~f" },
+    { field: "units", type: "quantitative", title: "units" },
+  ];
+  const layers: Spec[] = [];
+  if (references.length > 0) layers.push(...referenceLayers(yDomain, options));
+  if (points.some((point) => point.high > point.low)) {
+    layers.push({
+      data: { name: "points" },
+      mark: { type: "area", interpolate },
+      encoding: {
+        x,
+        y: { ...y, field: "low" },
+        y2: { field: "high" },
+        color,
+        opacity: dim(0.17, 0.04),
+      },
+    });
+  }
+  layers.push({
+    data: { name: "points" },
+    mark: { type: "line", strokeWidth: 2.25, interpolate, strokeJoin: "round", strokeCap: "round" },
+    encoding: { x, y, color, opacity: dim(1, 0.2) },
+  });
+  layers.push({
+    data: { name: "points" },
+    params: [
+      {
+        name: "focus",
+        select: { type: "point", fields: ["series"], on: "mouseover", clear: "mouseout", nearest: hasPoints },
+      },
+    ],
+    mark: hasPoints ? { type: "point", filled: true, size: 55 } : { type: "point", size: 60, opacity: 0 },
+    encoding: {
+      x,
+      y,
+      color,
+      ...(hasPoints
+        ? {
+            shape: { field: "series", type: "nominal", scale: methodShapes(names), legend: null },
+            opacity: dim(1, 0.2),
+          }
+        : {}),
+      tooltip,
+    },
+  });
+  const { labels, leaders } = endLabels(points, yDomain, width, height);
+  if (leaders.length > 0) {
+    layers.push({
+      data: { name: "leaders" },
+      mark: { type: "rule", strokeDash: [1, 4], strokeCap: "round" },
+      encoding: {
+        x,
+        x2: { value: width },
+        y: { ...y, field: "mean" },
+        color,
+        opacity: dim(0.8, 0.15),
+      },
+    });
+  }
+  layers.push({
+    data: { name: "labels" },
+    mark: { type: "text", align: "left", baseline: "middle", dx: 10, fontSize: 12, fontWeight: 600 },
+    encoding: {
+      x: { value: width },
+      y: { ...y, field: "label" },
+      text: { field: "series", type: "nominal" },
+      color,
+      opacity: dim(1, 0.25),
+    },
+  });
+  layers.push(...(options.layers ?? []));
+  return {
+    datasets: {
+      points,
+      labels,
+      ...(leaders.length > 0 ? { leaders } : {}),
+      ...(references.length > 0 ? { references } : {}),
+    },
+    body: { width, height, layer: layers },
+    yDomain,
+  };
+}
+
+function endLabels(
+  points: readonly Point[],
+  [low, high]: readonly [number, number],
+  width: number,
+  height: number,
+) {
+  const last = new Map<string, Point>();
+  for (const point of points) last.set(point.series, point);
+  const ends = [...last.values()];
+  const toPixel = (value: number) => ((high - value) / (high - low)) * height;
+  const placed = spreadLabels(
+    ends.map((end) => toPixel(end.mean)),
+    15,
+    height,
+  );
+  const farthest = Math.max(...ends.map((end) => end.x));
+  const labels = ends.map((end, i) => ({
+    series: end.series,
+    label: tidy(high - (placed[i]! / height) * (high - low)),
+  }));
+  // A series that stops early is led to its label; one that ends at the edge needs no line.
+  const leaders = ends.filter((end) => end.x < farthest && width > 0);
+  return { labels, leaders };
+}
+
+function referenceLayers(yDomain: readonly [number, number], options: CurveOptions): Spec[] {
+  const y = {
+    field: "y",
+    type: "quantitative",
+    title: options.yTitle,
+    scale: { domain: yDomain, zero: false, nice: false },
+  };
+  return [
+    {
+      data: { name: "references" },
+      mark: { type: "rule", strokeDash: [5, 4], color: faint, strokeWidth: 1.25 },
+      encoding: { y },
+    },
+    {
+      data: { name: "references" },
+      mark: { type: "text", align: "right", baseline: "top", dx: -4, dy: 4, color: faint, fontSize: 11 },
+      encoding: { x: { value: options.width }, y, text: { field: "label", type: "nominal" } },
+    },
+  ];
+}

@@ -1,0 +1,138 @@
+/** Quality against cost: every configuration a point, and the front that no other configuration beats on both. */
+import { type Chart, chart } from "./chart.ts";
+import { emptySpec, type FrameOptions, frame, paddedDomain, tidy } from "./frame.ts";
+import { budgetTicks, scoreTitle } from "./nfe-versus-score.ts";
+import type { Spec } from "./render.ts";
+import { groupBy, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
+import { average } from "./series.ts";
+import { faint, ink, methodColors, methodShapes } from "./theme.ts";
+
+export interface ParetoOptions extends FrameOptions {
+  readonly cost?: string;
+  readonly score?: string;
+  readonly by?: string;
+  /** Column that names a configuration; rows with equal `by` and `label` are averaged. Default "n". */
+  readonly label?: string;
+  readonly isLog?: boolean;
+  readonly xTitle?: string;
+  readonly yTitle?: string;
+}
+
+export function paretoFront(source: RowSource, options: ParetoOptions = {}): Chart {
+  return chart("paretoFront", rowsOf(source, "search"), (rows) => build(rows, options));
+}
+
+function build(rows: readonly Row[], options: ParetoOptions): Spec {
+  const { cost = "nfe", score = "score", by = "strategy", label = "n", isLog = true } = options;
+  const { width = 520, height = 320, title = "Quality against cost" } = options;
+  requireColumns("paretoFront", rows, [cost, score, by]);
+  const points = [...groupBy(rows, (row) => `${textAt(row, by)}|${textAt(row, label)}`).values()]
+    .map((group) => ({
+      series: textAt(group[0]!, by),
+      label: textAt(group[0]!, label),
+      cost: tidy(average(group, cost)),
+      score: tidy(average(group, score)),
+    }))
+    .filter((point) => Number.isFinite(point.cost + point.score) && (!isLog || point.cost > 0));
+  if (points.length === 0) return emptySpec(title, width, height);
+  const front = points
+    .filter(
+      (p) =>
+        !points.some((q) => q.cost <= p.cost && q.score >= p.score && (q.cost < p.cost || q.score > p.score)),
+    )
+    .sort((a, b) => a.cost - b.cost);
+  const onFront = new Set(front);
+  const names = [...new Set(points.map((point) => point.series))];
+  const x = {
+    field: "cost",
+    type: "quantitative",
+    title: options.xTitle ?? (cost === "nfe" ? "NFE (log scale)" : cost),
+    scale: isLog ? { type: "log", base: 2, nice: false, padding: 16 } : { nice: false, padding: 16 },
+    axis: isLog
+      ? { values: budgetTicks(points.map((point) => ({ x: point.cost }))), format: "~r" }
+      : { format: "~s", tickCount: 7 },
+  };
+  const y = {
+    field: "score",
+    type: "quantitative",
+    title: options.yTitle ?? scoreTitle(rows, score),
+    scale: {
+      domain: paddedDomain(
+        points.map((point) => point.score),
+        0.1,
+      ),
+      zero: false,
+      nice: false,
+    },
+    axis: { tickCount: 6, format: ".3~f" },
+  };
+  return frame(
+    {
+      title,
+      subtitle: options.subtitle ?? "Stepped line: the Pareto front. Faint points are beaten on both axes.",
+      description: `Scatter of score against cost; on the front: ${front.map((p) => `${p.series}${p.label ? ` ${p.label}` : ""}`).join(", ")}.`,
+      datasets: { points: points.map((point) => ({ ...point, onFront: onFront.has(point) })), front },
+    },
+    {
+      width,
+      height,
+      layer: [
+        {
+          data: { name: "front" },
+          mark: {
+            type: "line",
+            interpolate: "step-after",
+            strokeWidth: 1.75,
+            strokeDash: [6, 3],
+            color: faint,
+          },
+          encoding: { x, y },
+        },
+        {
+          data: { name: "points" },
+          params: [{ name: "focus", select: { type: "point", fields: ["series"] }, bind: "legend" }],
+          mark: { type: "point", filled: true, size: 95 },
+          encoding: {
+            x,
+            y,
+            color: {
+              field: "series",
+              type: "nominal",
+              title: null,
+              scale: methodColors(names),
+              legend: { orient: "top", direction: "horizontal" },
+            },
+            shape: { field: "series", type: "nominal", title: null, scale: methodShapes(names) },
+            opacity: {
+              condition: [
+                { test: { and: [{ param: "focus", empty: true }, "datum.onFront"] }, value: 1 },
+                { param: "focus", empty: true, value: 0.35 },
+              ],
+              value: 0.08,
+            },
+            tooltip: [
+              { field: "series", type: "nominal", title: by },
+              { field: "label", type: "nominal", title: label },
+              { field: "cost", type: "quantitative", title: cost, format: ",.4~r" },
+              { field: "score", type: "quantitative", title: score, format: ".4~f" },
+            ],
+          },
+        },
+        {
+          data: { name: "points" },
+          transform: [{ filter: "datum.onFront" }],
+          mark: {
+            type: "text",
+            align: "right",
+            baseline: "bottom",
+            dx: -7,
+            dy: -4,
+            fontSize: 10.5,
+            color: ink,
+          },
+          encoding: { x, y, text: { field: "label", type: "nominal" } },
+        },
+      ],
+    },
+  );
+}
