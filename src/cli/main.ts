@@ -2,6 +2,7 @@
 /** The program `zoetrope`: one command line over the kernel (its own process) and the library. */
 import { Command } from "commander";
 import { delegate } from "./delegate.ts";
+import { doctor } from "./doctor.ts";
 import { start } from "./start.ts";
 
 const program = new Command("zoetrope")
@@ -35,4 +36,17 @@ program
     process.exitCode = await start(options);
   });
 
-await program.parseAsync();
+program
+  .command("doctor")
+  .description("what this machine has: Node, compiler, tensor backends, JupyterLab, ffmpeg, GPU")
+  .option("--json", "as JSON", false)
+  .action(async (options: { json: boolean }) => {
+    process.exitCode = await doctor(options);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`zoetrope: ${(error as Error).message}\n`);
+  process.exitCode = 1;
+}
