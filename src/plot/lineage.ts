@@ -325,12 +325,16 @@ function population(rows: readonly Row[], options: PopulationLineageOptions): Sp
 
 function originColors(names: readonly string[]): string[] {
   const known: Readonly<Record<string, string>> = {
+    root: palette.grey,
     noise: palette.grey,
     elite: palette.orange,
+    mutate: palette.green,
     mutation: palette.green,
+    fork: palette.purple,
+    resample: palette.sky,
     candidate: palette.blue,
   };
-  const rest = [palette.blue, palette.purple, palette.sky];
+  const rest = [palette.blue, palette.vermillion];
   let next = 0;
   return names.map((name) => known[name] ?? rest[next++ % rest.length]!);
 }

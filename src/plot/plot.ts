@@ -16,3 +16,4 @@ export { type NfeVersusScoreOptions, nfeVersusScore } from "./nfe-versus-score.t
 export { type PanelOptions, strategyPanels, verifierPanels } from "./panels.ts";
 export { type ParetoOptions, paretoFront } from "./pareto.ts";
 export { type RoutingHeatmapOptions, routingHeatmap } from "./routing-heatmap.ts";
+export { type LineageEvent, populationRows, treeRows } from "./search-events.ts";

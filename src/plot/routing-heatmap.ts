@@ -10,9 +10,9 @@ import { groupBy, numberAt, type Row, type RowSource, requireColumns, rowsOf, te
 import { average } from "./series.ts";
 
 export interface RoutingHeatmapOptions extends FrameOptions {
-  /** Columns: query chunk, history chunk and selection frequency in [0, 1]. */
-  readonly query?: string;
+  /** Columns: the chunk in work, the history chunk it picked, and how often, in [0, 1]. */
   readonly chunk?: string;
+  readonly picked?: string;
   readonly frequency?: string;
   /** Panels by this column; without it all layers, heads and steps are averaged. */
   readonly panel?: "layer" | "head" | "step" | (string & {});
@@ -31,7 +31,13 @@ interface Cell {
 }
 
 function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
-  const { query = "query", chunk: history = "chunk", frequency = "frequency", panel, columns = 3 } = options;
+  const {
+    chunk: query = "chunk",
+    picked: history = "picked",
+    frequency = "frequency",
+    panel,
+    columns = 3,
+  } = options;
   const { title = "Which history chunks routing selects" } = options;
   requireColumns("routingHeatmap", rows, [query, history, frequency, ...(panel ? [panel] : [])]);
   const cells: Cell[] = [

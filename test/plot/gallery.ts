@@ -65,7 +65,14 @@ export function routingRows(numChunks = 10, layers = 3): Row[] {
       });
       const total = weights.reduce((sum, weight) => sum + weight, 0);
       weights.forEach((weight, chunk) => {
-        rows.push({ layer, head: 0, step: 0, query, chunk, frequency: Math.min(1, (3 * weight) / total) });
+        rows.push({
+          layer,
+          head: 0,
+          step: 0,
+          chunk: query,
+          picked: chunk,
+          frequency: Math.min(1, (3 * weight) / total),
+        });
       });
     }
   }
