@@ -15,9 +15,15 @@ interface Row {
   readonly row: number;
 }
 
+/** A history on loan: it is not freed before it is given back. */
+export interface Loan {
+  readonly history: History;
+  giveBack(): void;
+}
+
 export interface HistoryCache {
-  /** Rows in the order of `nodes` (undefined = nothing finished yet); the caller disposes what is `owned`. */
-  take(nodes: readonly (Finished | undefined)[]): { readonly history: History; readonly owned: boolean };
+  /** Rows in the order of `nodes`: all finished to the same length, undefined = nothing finished yet. */
+  take(nodes: readonly (Finished | undefined)[]): Loan;
   /** Splits indices into groups whose histories can form one batch without recomputing anything. */
   group(nodes: readonly (Finished | undefined)[]): number[][];
   keep(live: readonly Candidate[]): void;
@@ -26,13 +32,35 @@ export interface HistoryCache {
 
 export function historyCache(denoiser: Denoiser, conditionOf: (batch: number) => Condition): HistoryCache {
   const rows = new Map<Finished, Row>();
-  const held = new Set<History>();
+  /** Every history alive, with the number of its loans. */
+  const held = new Map<History, number>();
 
   /** The newest node on the way to the root whose cache is there. */
   const cached = (node: Finished | undefined): Finished | undefined => {
     while (node && !rows.has(node)) node = node.previous;
     return node;
   };
+
+  /** Frees what no node lives in and nobody has on loan. */
+  function sweep(): void {
+    const used = new Set([...rows.values()].map((row) => row.history));
+    for (const [history, loans] of held) {
+      if (loans > 0 || used.has(history)) continue;
+      held.delete(history);
+      history.dispose();
+    }
+  }
+
+  function lend(history: History): Loan {
+    held.set(history, (held.get(history) ?? 0) + 1);
+    return {
+      history,
+      giveBack() {
+        held.set(history, held.get(history)! - 1);
+        sweep();
+      },
+    };
+  }
 
   function build(nodes: readonly Finished[]): void {
     const missing = [...new Set(nodes.filter((node) => !rows.has(node)))];
@@ -42,27 +70,28 @@ export function historyCache(denoiser: Denoiser, conditionOf: (batch: number) =>
     const x0 = tf.tensor(concatenate(missing.map((node) => node.latents)), shape);
     const history = denoiser.append(x0, before.history, conditionOf(missing.length));
     x0.dispose();
-    if (before.owned) before.history.dispose();
-    held.add(history);
+    held.set(history, 0);
     missing.forEach((node, row) => {
       rows.set(node, { history, row });
     });
+    before.giveBack();
   }
 
-  function take(nodes: readonly (Finished | undefined)[]): { history: History; owned: boolean } {
-    if (nodes.every((node) => node === undefined)) {
-      return { history: denoiser.emptyHistory(nodes.length), owned: true };
-    }
+  function take(nodes: readonly (Finished | undefined)[]): Loan {
+    if (nodes.every((node) => node === undefined)) return lend(denoiser.emptyHistory(nodes.length));
     const wanted = nodes as readonly Finished[];
     build(wanted);
     const parts = wanted.map((node) => rows.get(node)!);
     const first = parts[0]!.history;
-    if (parts.every((part) => part.history === first)) {
-      const isWhole = parts.length === first.batch && parts.every((part, i) => part.row === i);
-      if (isWhole) return { history: first, owned: false };
-      return { history: first.gather(parts.map((part) => part.row)), owned: true };
-    }
-    return { history: joinRows(parts), owned: true };
+    const isWhole =
+      parts.length === first.batch && parts.every((part, i) => part.history === first && part.row === i);
+    if (isWhole) return lend(first);
+    const history = joinRows(parts);
+    // The regrouped rows are the nodes' new home: what a network writes into it lazily is not lost with the batch.
+    wanted.forEach((node, row) => {
+      rows.set(node, { history, row });
+    });
+    return lend(history);
   }
 
   return Object.freeze({
@@ -80,15 +109,10 @@ export function historyCache(denoiser: Denoiser, conditionOf: (batch: number) =>
     keep(live: readonly Candidate[]) {
       const needed = new Set(live.map((candidate) => cached(candidate.finished)));
       for (const node of rows.keys()) if (!needed.has(node)) rows.delete(node);
-      const used = new Set([...rows.values()].map((row) => row.history));
-      for (const history of held) {
-        if (used.has(history)) continue;
-        history.dispose();
-        held.delete(history);
-      }
+      sweep();
     },
     get bytes() {
-      return [...held].reduce((sum, history) => sum + history.bytes, 0);
+      return [...held.keys()].reduce((sum, history) => sum + history.bytes, 0);
     },
   });
 }
@@ -104,6 +128,7 @@ function joinRows(parts: readonly Row[]): History {
     start = end;
   }
   const [first, ...others] = gathered as [History, ...History[]];
+  if (others.length === 0) return first;
   if (!first.join) throw new Error("internal: candidates of several histories were put into one batch");
   const joined = first.join(others);
   for (const history of gathered) history.dispose();

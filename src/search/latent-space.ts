@@ -107,10 +107,8 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Searc
     const { chunk, step: from } = batch[0]!;
     const { denoiser, schedule, solver, size } = stageOf(chunk);
     const shape = [batch.length, ...denoiser.chunkShape];
-    const { history, owned } =
-      chunk === 0
-        ? { history: denoiser.emptyHistory(batch.length), owned: true }
-        : histories.take(batch.map((candidate) => candidate.finished));
+    const loan = chunk === 0 ? undefined : histories.take(batch.map((candidate) => candidate.finished));
+    const history = loan?.history ?? denoiser.emptyHistory(batch.length);
     const condition = conditionOf(denoiser)(batch.length);
     const upload = (values: readonly Float32Array[]): Tensor => tf.tensor(concatenate(values), shape);
     let xt = upload(batch.map((c) => c.xt ?? genomeNoise(c.seed, c.genome, chunk, size)));
@@ -149,7 +147,8 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Searc
       });
     } finally {
       tf.dispose(x0 ? [xt, x0] : xt);
-      if (owned) history.dispose();
+      if (loan) loan.giveBack();
+      else history.dispose();
     }
   }
 
