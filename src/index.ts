@@ -62,6 +62,7 @@ export type { SearchSpace } from "./search/space.ts";
 export type { Scored, SearchContext, SearchEvent, SearchStrategy, Stamped } from "./search/strategy.ts";
 export { treeOfFrames } from "./search/tree-of-frames.ts";
 export { zeroOrderSearch } from "./search/zero-order-search.ts";
+export { type Device, type DeviceName, device, setThreads, useDevice } from "./tensor/device.ts";
 // tensor: fused ops
 export { type Activation, gelu, silu } from "./tensor/ops/activation.ts";
 export { type AdamWSettings, type AdamWSlot, adamw, adamwSlots } from "./tensor/ops/adamw.ts";
