@@ -8,16 +8,15 @@
  */
 import type { Tensor } from "../tf.ts";
 import { attentionComposition } from "./attention-composition.ts";
-import { poolKeys } from "./cache.ts";
 import {
-  hasKernel,
-  isRecording,
-  require,
-  runFused,
-  together,
-  withGradient,
-  withoutGradient,
-} from "./fused.ts";
+  type AttentionAttributes,
+  type FlatLists,
+  LARGEST_HEAD,
+  LARGEST_TOP_K,
+  MOST_KEY_CHUNKS,
+} from "./attention-kernel.ts";
+import { poolKeys } from "./cache.ts";
+import { hasKernel, isRecording, require, runFused, together, withGradient } from "./fused.ts";
 
 /** Chunks of history that each query token and head may choose from. */
 export interface Route {
@@ -105,10 +104,36 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): n
 }
 
 /** Lists of chunks as offsets and indices. */
-function flatten(lists: readonly (readonly number[])[]): { offsets: Int32Array; chunks: Int32Array } {
+function flatten(lists: readonly (readonly number[])[]): FlatLists {
   const offsets = new Int32Array(lists.length + 1);
   for (const [i, list] of lists.entries()) offsets[i + 1] = offsets[i]! + list.length;
   return { offsets, chunks: Int32Array.from(lists.flat()) };
+}
+
+/** What the kernel is told; all keys are one chunk where nothing is masked. */
+function attributesOf(q: Tensor, keyTokens: number, options: AttentionOptions): AttentionAttributes {
+  const { heads, visible, route, chunkTokens } = options;
+  const longest = Math.max(0, ...(route?.candidates ?? []).map((list) => list.length));
+  return {
+    heads,
+    keyTokens,
+    queryChunk: visible ? chunkTokens! : q.shape[1]!,
+    keyChunk: visible ? chunkTokens! : keyTokens,
+    visible: flatten(visible ?? [[0]]),
+    candidates: route ? flatten(route.candidates) : null,
+    topK: route ? Math.min(route.topK, longest) : 0,
+    // Sampling writes no log-sum-exp and no selection.
+    recording: isRecording(),
+    counting: route?.onCounts !== undefined,
+  };
+}
+
+function fitsKernel(q: Tensor, { heads, topK, keyTokens, keyChunk }: AttentionAttributes): boolean {
+  return (
+    q.shape[2]! / heads <= LARGEST_HEAD &&
+    topK <= LARGEST_TOP_K &&
+    (topK === 0 || keyTokens / keyChunk <= MOST_KEY_CHUNKS)
+  );
 }
 
 /**
@@ -121,38 +146,29 @@ function flatten(lists: readonly (readonly number[])[]): { offsets: Int32Array; 
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
   const keyTokens = validate(q, k, v, options);
-  if (!hasKernel("Fused.Attention")) return attentionComposition(q, k, v, { ...options, keyTokens });
-  const { heads, visible, route, chunkTokens } = options;
-  const attributes = {
-    heads,
-    keyTokens,
-    chunkTokens: chunkTokens ?? 0,
-    visible: visible && flatten(visible),
-    candidates: route && flatten(route.candidates),
-    topK: route?.topK ?? 0,
-    // Sampling writes no log-sum-exp and no selection.
-    recording: isRecording(),
-    counting: route?.onCounts !== undefined,
-  };
+  const { route } = options;
+  const attributes = attributesOf(q, keyTokens, options);
+  if (!hasKernel("Fused.Attention") || !fitsKernel(q, attributes)) {
+    return attentionComposition(q, k, v, { ...options, keyTokens });
+  }
+  const { recording, topK, keyChunk } = attributes;
   return withGradient(
     { q, k, v },
     (save) => {
-      const pooled =
-        route &&
-        (route.pooledKeys ??
-          withoutGradient(() => poolKeys(k.slice([0, 0, 0], [-1, keyTokens, -1]), chunkTokens!)));
-      const outputs = runFused("Fused.Attention", { q, k, v, ...(pooled && { pooled }) }, attributes);
-      const [o, lse, selection, counts] = outputs;
-      if (attributes.recording) save(route ? [q, k, v, o!, lse!, selection!] : [q, k, v, o!, lse!]);
-      if (counts) route?.onCounts?.(counts);
-      return o!;
+      const meanKeys = (): Tensor => poolKeys(k.slice([0, 0, 0], [-1, keyTokens, -1]), keyChunk);
+      const pooled = topK > 0 ? (route!.pooledKeys ?? meanKeys()) : undefined;
+      const outputs = runFused("Fused.Attention", { q, k, v, ...(pooled && { pooled }) }, { ...attributes });
+      const o = outputs[0]!;
+      if (recording) save([q, k, v, o, outputs[1]!, ...(topK > 0 ? [outputs[2]!] : [])]);
+      if (route?.onCounts) route.onCounts(outputs.at(-1)!);
+      return o;
     },
     (dy, [q0, k0, v0, o, lse, selection]) => {
       const all = together(() =>
         runFused(
           "Fused.AttentionGrad",
           { q: q0!, k: k0!, v: v0!, o: o!, lse: lse!, dy, ...(selection && { selection }) },
-          attributes,
+          { ...attributes },
         ),
       );
       return { q: all(0), k: all(1), v: all(2) };

@@ -1,0 +1,245 @@
+// The three products of attention on register tiles, and the packing of keys and values that feeds them.
+//
+//   scores   S[rows, keys]  = Q K^T       Q rows broadcast, K as panels of VL keys ("columns": [d][VL])
+//   mix      O[rows, d]    += P V         P broadcast, V as panels of VL keys ("rows": [VL][d])
+//   spread   dK[keys, d]   += dS^T Q      dS broadcast, Q rows
+//
+// Each element is one chain of multiply-adds in the order of the sum, whatever the tile: a row does not depend on the
+// rows computed beside it.
+#pragma once
+#include "norm.h"
+#include "../gemm.h"
+
+namespace ZT_NS {
+
+enum {
+  ATTN_ROWS = 32,                           // query rows of a block
+  ATTN_PANELS = 288 / VL / NV * NV,         // panels of keys of a block
+  ATTN_STRIDE = ATTN_PANELS * VL,           // floats between rows of scores
+  TILE_ROWS = MR,
+};
+
+// Keys key0 .. key0+VL-1, of which lanes lo .. hi-1 take part.
+struct Panel {
+  const float* key_columns;    // [d][VL]
+  const float* value_columns;  // [d][VL], backward only
+  const float* key_rows;       // [VL][dp], backward only
+  const float* value_rows;     // [VL][dp], forward only
+  long key0;
+  int lo, hi;
+};
+
+#if defined(__clang__)
+#define ZT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define ZT_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
+// Exchanges one bit of the row number with the same bit of the lane number.
+#define ZT_EXCHANGE(bit, low, high)                  \
+  _Pragma("GCC unroll 16") for (int i = 0; i < VL; i++) if (!(i & bit)) { \
+    vf a = r[i], b = r[i | bit];                     \
+    r[i] = low;                                      \
+    r[i | bit] = high;                               \
+  }
+static ZT_INLINE void transpose(vf* r) {
+#if VL == 16
+  ZT_EXCHANGE(1, ZT_SHUFFLE(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
+              ZT_SHUFFLE(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+  ZT_EXCHANGE(2, ZT_SHUFFLE(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
+              ZT_SHUFFLE(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+  ZT_EXCHANGE(4, ZT_SHUFFLE(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
+              ZT_SHUFFLE(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+  ZT_EXCHANGE(8, ZT_SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+              ZT_SHUFFLE(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+#elif VL == 8
+  ZT_EXCHANGE(1, ZT_SHUFFLE(a, b, 0, 8, 2, 10, 4, 12, 6, 14), ZT_SHUFFLE(a, b, 1, 9, 3, 11, 5, 13, 7, 15))
+  ZT_EXCHANGE(2, ZT_SHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13), ZT_SHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15))
+  ZT_EXCHANGE(4, ZT_SHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11), ZT_SHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15))
+#else
+  ZT_EXCHANGE(1, ZT_SHUFFLE(a, b, 0, 4, 2, 6), ZT_SHUFFLE(a, b, 1, 5, 3, 7))
+  ZT_EXCHANGE(2, ZT_SHUFFLE(a, b, 0, 1, 4, 5), ZT_SHUFFLE(a, b, 2, 3, 6, 7))
+#endif
+}
+
+// Rows of [n][d] (leading dimension ld; missing ones are zero) as columns [d][VL].
+static void pack_columns(const float* x, long ld, long n, long d, float* o) {
+  for (long d0 = 0; d0 < d; d0 += VL) {
+    const long w = d - d0 < VL ? d - d0 : VL;
+    vf r[VL];
+#pragma GCC unroll 16
+    for (int i = 0; i < VL; i++) r[i] = i < n ? load_n(x + i * ld + d0, w) : splat(0.0f);
+    transpose(r);
+    if (w == VL) {
+#pragma GCC unroll 16
+      for (int i = 0; i < VL; i++) store(o + (d0 + i) * VL, r[i]);
+    } else {
+      for (long i = 0; i < w; i++) store(o + (d0 + i) * VL, r[i]);
+    }
+  }
+}
+// The same rows padded to dp floats each.
+static void pack_rows(const float* x, long ld, long n, long rows, long d, long dp, float* o) {
+  for (long i = 0; i < rows; i++)
+    for (long j = 0; j < dp; j += VL)
+      store(o + i * dp + j, i < n ? load_n(x + i * ld + j, d - j < VL ? d - j : VL) : splat(0.0f));
+}
+
+template <int R, int N>
+static ZT_INLINE void score_tile(const float* const* q, const float* const* k, long d, float scale, float* const* s, long at) {
+  vf c[R][N];
+  const float *qr[R], *kn[N];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) qr[r] = q[r];
+#pragma GCC unroll 4
+  for (int n = 0; n < N; n++) kn[n] = k[n];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) c[r][n] = splat(0.0f);
+  for (long j = 0; j < d; j++) {
+    vf b[N];
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) b[n] = load(kn[n] + j * VL);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+      const vf a = splat(qr[r][j]);
+#pragma GCC unroll 4
+      for (int n = 0; n < N; n++) c[r][n] = fma(a, b[n], c[r][n]);
+    }
+  }
+  const vf factor = splat(scale);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) store(s[r] + at + n * VL, c[r][n] * factor);
+}
+template <int R>
+static void score_rows(const float* const* q, const Panel* panels, long count, bool of_values, long d, float scale,
+                       float* const* s) {
+  long p = 0;
+  const float* k[NV];
+  for (; p + NV <= count; p += NV) {
+    for (int n = 0; n < NV; n++) k[n] = of_values ? panels[p + n].value_columns : panels[p + n].key_columns;
+    score_tile<R, NV>(q, k, d, scale, s, p * VL);
+  }
+  for (; p < count; p++) {
+    k[0] = of_values ? panels[p].value_columns : panels[p].key_columns;
+    score_tile<R, 1>(q, k, d, scale, s, p * VL);
+  }
+}
+// s[r] = scale q[r] . keys of the panels (or values, for the gradient of the weights).
+static void scores(const float* const* q, long rows, const Panel* panels, long count, bool of_values, long d, float scale,
+                   float* const* s) {
+  long r = 0;
+  for (; r + TILE_ROWS <= rows; r += TILE_ROWS) score_rows<TILE_ROWS>(q + r, panels, count, of_values, d, scale, s + r);
+  if (TILE_ROWS > 4)
+    for (; r + 4 <= rows; r += 4) score_rows<4>(q + r, panels, count, of_values, d, scale, s + r);
+  for (; r + 2 <= rows; r += 2) score_rows<2>(q + r, panels, count, of_values, d, scale, s + r);
+  for (; r < rows; r++) score_rows<1>(q + r, panels, count, of_values, d, scale, s + r);
+}
+
+template <int R, int N>
+static ZT_INLINE void mix_tile(float* const* p, const Panel* panels, long count, bool of_keys, long dp, long col,
+                               const float* alpha, float* const* o) {
+  vf c[R][N];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) {
+      c[r][n] = load(o[r] + col + n * VL);
+      if (alpha) c[r][n] = c[r][n] * splat(alpha[r]);
+    }
+  for (long i = 0; i < count; i++) {
+    const float* v = (of_keys ? panels[i].key_rows : panels[i].value_rows) + col;
+    const float* w[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) w[r] = p[r] + i * VL;
+    const long hi = panels[i].hi;
+    for (long j = panels[i].lo; j < hi; j++) {
+      vf b[N];
+#pragma GCC unroll 4
+      for (int n = 0; n < N; n++) b[n] = load(v + j * dp + n * VL);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; r++) {
+        const vf a = splat(w[r][j]);
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) c[r][n] = fma(a, b[n], c[r][n]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) store(o[r] + col + n * VL, c[r][n]);
+}
+template <int R>
+static void mix_rows(float* const* p, const Panel* panels, long count, bool of_keys, long dp, const float* alpha,
+                     float* const* o) {
+  long col = 0;
+  for (; col + NV * VL <= dp; col += NV * VL) mix_tile<R, NV>(p, panels, count, of_keys, dp, col, alpha, o);
+  if (NV > 2)
+    for (; col + 2 * VL <= dp; col += 2 * VL) mix_tile<R, 2>(p, panels, count, of_keys, dp, col, alpha, o);
+  for (; col < dp; col += VL) mix_tile<R, 1>(p, panels, count, of_keys, dp, col, alpha, o);
+}
+// o[r] = alpha[r] o[r] + p[r] . values of the panels (or keys).
+static void mix(float* const* p, long rows, const Panel* panels, long count, bool of_keys, long dp, const float* alpha,
+                float* const* o) {
+  long r = 0;
+  for (; r + TILE_ROWS <= rows; r += TILE_ROWS)
+    mix_rows<TILE_ROWS>(p + r, panels, count, of_keys, dp, alpha ? alpha + r : 0, o + r);
+  if (TILE_ROWS > 4)
+    for (; r + 4 <= rows; r += 4) mix_rows<4>(p + r, panels, count, of_keys, dp, alpha ? alpha + r : 0, o + r);
+  for (; r + 2 <= rows; r += 2) mix_rows<2>(p + r, panels, count, of_keys, dp, alpha ? alpha + r : 0, o + r);
+  for (; r < rows; r++) mix_rows<1>(p + r, panels, count, of_keys, dp, alpha ? alpha + r : 0, o + r);
+}
+
+// R keys, N vectors of their gradient at `o` (leading dimension ld; the last vector holds `last` floats).
+template <int R, int N>
+static ZT_INLINE void spread_tile(float* const* s, long rows, long at, const float* const* x, long col, float* o, long ld,
+                                  long last) {
+  vf c[R][N];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) c[r][n] = load_n(o + r * ld + n * VL, n == N - 1 ? last : VL);
+  for (long i = 0; i < rows; i++) {
+    const float *w = s[i] + at, *xi = x[i] + col;
+    vf b[N];
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) b[n] = load(xi + n * VL);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+      const vf a = splat(w[r]);
+#pragma GCC unroll 4
+      for (int n = 0; n < N; n++) c[r][n] = fma(a, b[n], c[r][n]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) store_n(o + r * ld + n * VL, c[r][n], n == N - 1 ? last : VL);
+}
+template <int R>
+static void spread_keys(float* const* s, long rows, long at, const float* const* x, long d, float* o, long ld) {
+  long col = 0;
+  for (; col + NV * VL <= d; col += NV * VL) spread_tile<R, NV>(s, rows, at, x, col, o + col, ld, VL);
+  if (NV > 2)
+    for (; col + 2 * VL <= d; col += 2 * VL) spread_tile<R, 2>(s, rows, at, x, col, o + col, ld, VL);
+  for (; col < d; col += VL) spread_tile<R, 1>(s, rows, at, x, col, o + col, ld, d - col < VL ? d - col : VL);
+}
+// o[key] += sum over rows of s[row][key] x[row], for the keys of the panels; o begins at key 0.
+static void spread(float* const* s, long rows, const Panel* panels, long count, const float* const* x, long d, float* o,
+                   long ld) {
+  for (long i = 0; i < count; i++) {
+    long j = panels[i].lo;
+    const long hi = panels[i].hi;
+    float* base = o + panels[i].key0 * ld;
+    for (; j + TILE_ROWS <= hi; j += TILE_ROWS) spread_keys<TILE_ROWS>(s, rows, i * VL + j, x, d, base + j * ld, ld);
+    if (TILE_ROWS > 4)
+      for (; j + 4 <= hi; j += 4) spread_keys<4>(s, rows, i * VL + j, x, d, base + j * ld, ld);
+    for (; j + 2 <= hi; j += 2) spread_keys<2>(s, rows, i * VL + j, x, d, base + j * ld, ld);
+    for (; j < hi; j++) spread_keys<1>(s, rows, i * VL + j, x, d, base + j * ld, ld);
+  }
+}
+
+}  // namespace ZT_NS
