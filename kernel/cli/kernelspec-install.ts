@@ -64,14 +64,14 @@ export function installKernel({
   const fresh = `${folder}.installing-${process.pid}`;
   try {
     mkdirSync(dirname(folder), { recursive: true });
-    rmSync(fresh, { recursive: true, force: true });
+    if (existsSync(fresh)) rmSync(fresh, { recursive: true });
     mkdirSync(fresh);
     writeFileSync(join(fresh, "kernel.json"), kernelJson(displayName));
     for (const logo of logos) copyFileSync(join(packageRoot, "kernel/cli/logos", logo), join(fresh, logo));
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);
   } catch (error) {
-    rmSync(fresh, { recursive: true, force: true });
+    if (existsSync(fresh)) rmSync(fresh, { recursive: true });
     throw new Error(
       `Cannot install the kernel into ${folder}: ${(error as Error).message}. Use --prefix with a folder that you may write to.`,
       { cause: error },

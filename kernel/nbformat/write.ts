@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   openSync,
   realpathSync,
@@ -131,7 +132,7 @@ export function writeFileAtomically(path: string, contents: string | Uint8Array)
     }
     renameSync(temporary, target);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    if (existsSync(temporary)) rmSync(temporary);
     const reason = isJsonObject(error) ? String(error["code"]) : "";
     const remedy = remedies[(error as NodeJS.ErrnoException).code ?? reason] ?? "Check the path and the disk";
     throw new Error(
