@@ -84,6 +84,17 @@ export { randn } from "./tensor/ops/randn.ts";
 export { normRope, rope } from "./tensor/ops/rope.ts";
 export { type PathStep, type Rng, rng } from "./tensor/rng.ts";
 export { type Tensor, tf, type Variable } from "./tensor/tf.ts";
+// metrics: world score
+export {
+  type Correctness,
+  meanWorldScore,
+  scoreSegments,
+  type WorldDimension,
+  type WorldScore,
+  worldDimensions,
+  worldScore,
+  worldTotals,
+} from "./metrics/world-score.ts";
 // verify
 export type { Stage, Verifier, VerifierInput } from "./verify/verifier.ts";
 // video
@@ -101,5 +112,6 @@ export {
   tokenize,
   vocabulary,
 } from "./video/world/grammar.ts";
+export { type ClipReading, readClip } from "./video/world/oracle/read-clip.ts";
 export { type ClipState, gravity } from "./video/world/physics.ts";
 export { holdOut, type World, type WorldExample, world, worldClip } from "./video/world/world.ts";

@@ -259,12 +259,21 @@ function place(demand: PromptDemand, motions: readonly Motion[], r: Rng): Placed
     });
   }
   return demand.objects.map((object, i) => {
-    const hidden = demand.wall;
-    const halfSize = hidden ? between(one, "size", 4, 5) : between(one, "size", 4.5, 6.5);
+    const halfSize = demand.wall ? between(one, "size", 3.2, 4) : between(one, "size", 4.5, 6.5);
     const room = roomFor(halfSize, wholeWorld);
-    return { halfSize, at: path(hidden ? "sideways" : motions[i]!, object.speed, halfSize, room, one) };
+    if (!demand.wall) return { halfSize, at: path(motions[i]!, object.speed, halfSize, room, one) };
+    // It starts in the open, at the far end of the wider side, and heads for the wall.
+    const fromLeft = wallSide(r) === "right";
+    const start = between(one, "x", 0, 2);
+    const rate = between(one, "speed", 1, 1.8);
+    const y = between(one, "y", room.top, room.bottom);
+    const forth = (t: number) => reflect(room.left + start + rate * t, room.left, room.right);
+    return { halfSize, at: (t: number) => [fromLeft ? forth(t) : worldSize - forth(t), y] as const };
   });
 }
+
+/** The narrower side of the scene is left or right of the wall. */
+const wallSide = (r: Rng): "left" | "right" => (r.at("wall side").int(2) === 0 ? "left" : "right");
 
 /**
  * The states of one clip: `numFrames` frames at `fps`. Everything a prompt leaves open (place, size, speed, light,
@@ -291,8 +300,9 @@ export function simulate(demand: PromptDemand, r: Rng, numFrames: number, fps = 
   });
   const background = paintBackground(demand.background, r.at("background"));
   if (demand.wall) {
-    const width = 2 * objects[0]!.halfSize + 2;
-    const left = between(r, "wall", 9, worldSize - 9 - width);
+    const width = 2 * objects[0]!.halfSize + 1.5;
+    const margin = between(r, "wall", 8, (worldSize - width) / 2);
+    const left = wallSide(r) === "left" ? margin : worldSize - margin - width;
     const wall = { left, right: left + width, grey: between(r, "wall grey", 0.58, 0.68) };
     return { objects, background, wall };
   }
