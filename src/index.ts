@@ -26,6 +26,20 @@ export {
   type TimestepSampler,
   uniformTime,
 } from "./diffusion/timesteps.ts";
+export type { Interval } from "./metrics/statistics/bootstrap.ts";
+// metrics: statistics
+export * as statistics from "./metrics/statistics/statistics.ts";
+// metrics: world score
+export {
+  type Correctness,
+  meanWorldScore,
+  scoreSegments,
+  type WorldDimension,
+  type WorldScore,
+  worldDimensions,
+  worldScore,
+  worldTotals,
+} from "./metrics/world-score.ts";
 // model
 export { CausalWan, type CausalWanOptions, causalWan } from "./model/causal-wan.ts";
 export { type CausalWanConfig, presets } from "./model/config.ts";
@@ -50,6 +64,7 @@ export {
 export { beamSearch } from "./search/beam-search.ts";
 export { BudgetError } from "./search/budget.ts";
 export type { Candidate, Position } from "./search/candidate.ts";
+export type { SearchRow } from "./search/competition.ts";
 export { copyOnly, evoSearch, noiseMutation, resampling, tournament } from "./search/evo-search.ts";
 export { fleet } from "./search/fleet.ts";
 export { type JournalRecord, readJournal } from "./search/journal.ts";
@@ -57,7 +72,7 @@ export { openJournal } from "./search/journal-file.ts";
 export { type SearchSpaceOptions, searchSpace } from "./search/latent-space.ts";
 export { linearSearch } from "./search/linear-search.ts";
 export { particleSampling } from "./search/particle-sampling.ts";
-export { type SearchOptions, type SearchOutcome, type SearchRow, search } from "./search/search.ts";
+export { type SearchOptions, type SearchOutcome, search } from "./search/search.ts";
 export type { SearchSpace } from "./search/space.ts";
 export type { Scored, SearchContext, SearchEvent, SearchStrategy, Stamped } from "./search/strategy.ts";
 export { treeOfFrames } from "./search/tree-of-frames.ts";
@@ -84,17 +99,6 @@ export { randn } from "./tensor/ops/randn.ts";
 export { normRope, rope } from "./tensor/ops/rope.ts";
 export { type PathStep, type Rng, rng } from "./tensor/rng.ts";
 export { type Tensor, tf, type Variable } from "./tensor/tf.ts";
-// metrics: world score
-export {
-  type Correctness,
-  meanWorldScore,
-  scoreSegments,
-  type WorldDimension,
-  type WorldScore,
-  worldDimensions,
-  worldScore,
-  worldTotals,
-} from "./metrics/world-score.ts";
 // verify
 export type { Stage, Verifier, VerifierInput } from "./verify/verifier.ts";
 // video

@@ -142,8 +142,8 @@ describe("tests on differences", () => {
     expect(result.lower / 1.1346292913226763e-6).toBeCloseTo(1, 8);
     expect(result.upper).toBeCloseTo(0.005622852170353834, 10);
     expect(result.p).toBe(result.upper);
-    expect(statistics.equivalenceTest([0.1, 0.1, 0.1], 0.2).p).toBe(0);
-    expect(statistics.equivalenceTest([0.1, 0.1, 0.1], 0.05).p).toBe(1);
+    expect(statistics.equivalenceTest([0.25, 0.25, 0.25], 0.5).p).toBe(0);
+    expect(statistics.equivalenceTest([0.25, 0.25, 0.25], 0.125).p).toBe(1);
   });
 
   it("Holm: statsmodels' multipletests", () => {

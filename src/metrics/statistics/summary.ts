@@ -1,0 +1,85 @@
+/** Plain summaries: mean, quantile, interquartile mean, and the unbiased expected maximum of N. */
+
+export function requireSample(what: string, values: readonly number[], least = 1): void {
+  if (values.length < least) {
+    throw new RangeError(
+      `Cannot compute ${what} as it needs at least ${least} ${least === 1 ? "value" : "values"}: got ${values.length}. Add seeds or prompts.`,
+    );
+  }
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new RangeError(
+      `Cannot compute ${what} as every value must be finite: value ${bad} is ${values[bad]}. Drop it and report how many were dropped.`,
+    );
+  }
+}
+
+export function mean(values: readonly number[]): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
+}
+
+/** Sample variance (n - 1). */
+export function variance(values: readonly number[]): number {
+  const center = mean(values);
+  let sum = 0;
+  for (const value of values) sum += (value - center) ** 2;
+  return sum / (values.length - 1);
+}
+
+/** The p-quantile by linear interpolation (type 7 of Hyndman and Fan, the default of NumPy and R). */
+export function quantile(values: readonly number[], p: number): number {
+  requireSample("a quantile", values);
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (sorted.length - 1) * p;
+  const below = Math.floor(at);
+  const low = sorted[below]!;
+  const high = sorted[Math.min(below + 1, sorted.length - 1)]!;
+  return low + (at - below) * (high - low);
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/**
+ * Interquartile mean: the mean of the middle half, with fractional weights at both cuts, so that it is exact for any n
+ * (Agarwal et al., "Deep RL at the edge of the statistical precipice", 2108.13264, who drop floor(n/4) at each end).
+ */
+export function interquartileMean(values: readonly number[]): number {
+  requireSample("an interquartile mean", values);
+  const sorted = [...values].sort((a, b) => a - b);
+  const cut = sorted.length / 4;
+  let sum = 0;
+  let weight = 0;
+  for (const [i, value] of sorted.entries()) {
+    const inside = Math.max(0, Math.min(i + 1, sorted.length - cut) - Math.max(i, cut));
+    sum += inside * value;
+    weight += inside;
+  }
+  return sum / weight;
+}
+
+/**
+ * Unbiased estimate of E[max of n draws] from m >= n scores: the mean of the maximum over all subsets of size n, in
+ * closed form (the estimator behind pass@k, Chen et al., 2107.03374, for real-valued scores).
+ * @throws RangeError when n exceeds the number of scores: without replacement it cannot be estimated.
+ */
+export function expectedMaximum(scores: readonly number[], n: number): number {
+  requireSample("an expected maximum", scores);
+  if (!(Number.isInteger(n) && n >= 1 && n <= scores.length)) {
+    throw new RangeError(
+      `Cannot estimate the expected maximum of ${n} draws as n must be an integer from 1 to the number of scores: got ${scores.length} scores. Draw more, or ask for fewer.`,
+    );
+  }
+  const sorted = [...scores].sort((a, b) => b - a);
+  // Weight of the i-th largest: C(m - 1 - i, n - 1) / C(m, n), by recurrence from i = 0, where it is n / m.
+  let weight = n / sorted.length;
+  let sum = 0;
+  for (let i = 0; i <= sorted.length - n; i++) {
+    sum += weight * sorted[i]!;
+    weight *= (sorted.length - n - i) / (sorted.length - 1 - i);
+  }
+  return sum;
+}
