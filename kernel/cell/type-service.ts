@@ -1,0 +1,175 @@
+/**
+ * Types across cells. Each cell that ran is a virtual module of its own; the cell in question gets one line in front
+ * that brings in the names of earlier ones:
+ *
+ *   declare const x: typeof import("./__cell_3").x; import { A } from "./__cell_5";
+ *   <the cell>
+ *   export { names that the cell declares };
+ *
+ * Variables come through `typeof` (a cell may assign them), classes, functions, types and imports through an import.
+ * Modules of earlier cells never change, so the compiler keeps them.
+ */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { type DeclarationKind, declarationsOf, identifiersIn } from "./declarations.ts";
+import { GLOBAL_DECLARATIONS } from "./globals.ts";
+import { parseCell, positionAt } from "./parse.ts";
+import { projectOf } from "./project.ts";
+
+export interface Diagnostic {
+  readonly message: string;
+  readonly code: number;
+  readonly line: number;
+  readonly column: number;
+  readonly length: number;
+}
+
+/** The present cell as a file of the service. */
+export interface Opened {
+  readonly service: ts.LanguageService;
+  readonly file: string;
+  /** Offset of the cell's first character in the file. */
+  readonly shift: number;
+}
+
+export interface TypeService {
+  /** Errors of the cell, by its own lines. */
+  check(code: string): Diagnostic[];
+  /** Makes the cell's declarations known to later cells. */
+  commit(code: string): void;
+  /** Opens the cell with all earlier names in sight, for completion and inspection. */
+  open(code: string): Opened;
+  /** Forgets all cells, as their variables are gone. */
+  reset(): void;
+  readonly options: ts.CompilerOptions;
+}
+
+/** No fault of a cell: a module without types, and unused or duplicate helper imports. */
+const TOLERATED = new Set([7016, 6133, 6192, 6196, 6198, 7043, 7044, 7045, 7046, 7047, 7048, 7049, 7050]);
+
+interface VirtualFile {
+  readonly text: string;
+  readonly version: number;
+}
+
+interface KnownName {
+  readonly cell: number;
+  readonly kind: DeclarationKind;
+}
+
+const kernelFile = fileURLToPath(import.meta.url);
+
+export function typeService(folder: string): TypeService {
+  const { options, roots } = projectOf(folder);
+  const files = new Map<string, VirtualFile>();
+  const known = new Map<string, KnownName>();
+  const globalsFile = join(folder, "__globals__.d.ts");
+  const currentFile = join(folder, "__cell__.ts");
+  let version = 0;
+  let cells = 0;
+  const put = (file: string, text: string): void => {
+    if (files.get(file)?.text === text) return;
+    version++;
+    files.set(file, { text, version });
+  };
+  put(globalsFile, GLOBAL_DECLARATIONS);
+  put(currentFile, "export {};");
+
+  // Files on disk are looked at again for each cell, as the user edits local modules.
+  const stampOf = (file: string): string => {
+    if (file.includes("/node_modules/")) return "0";
+    return String(ts.sys.getModifiedTime?.(file)?.getTime() ?? 0);
+  };
+  const resolutions = ts.createModuleResolutionCache(folder, (name) => name, options);
+  const host: ts.LanguageServiceHost = {
+    getScriptFileNames: () => [globalsFile, ...roots, currentFile],
+    getScriptVersion: (file) => String(files.get(file)?.version ?? stampOf(file)),
+    getScriptSnapshot: (file) => {
+      const text = files.get(file)?.text ?? ts.sys.readFile(file);
+      return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
+    },
+    getCurrentDirectory: () => folder,
+    getCompilationSettings: () => options,
+    getDefaultLibFileName: (settings) => ts.getDefaultLibFilePath(settings),
+    fileExists: (file) => files.has(file) || ts.sys.fileExists(file),
+    readFile: (file) => files.get(file)?.text ?? ts.sys.readFile(file),
+    readDirectory: ts.sys.readDirectory,
+    directoryExists: ts.sys.directoryExists,
+    getDirectories: ts.sys.getDirectories,
+    ...(ts.sys.realpath === undefined ? {} : { realpath: ts.sys.realpath }),
+    resolveModuleNameLiterals: (literals, containing, redirected, settings) =>
+      literals.map(({ text }) => {
+        const found = ts.resolveModuleName(text, containing, settings, host, resolutions, redirected);
+        if (found.resolvedModule !== undefined || /^[./]/.test(text)) return found;
+        // As at run time: what the notebook's project lacks comes from the kernel's package.
+        return ts.resolveModuleName(text, kernelFile, settings, host, undefined, redirected);
+      }),
+  };
+  const service = ts.createLanguageService(host, ts.createDocumentRegistry());
+
+  const moduleOf = (cell: number): string => `./__cell_${cell}`;
+  const bring = ([name, { cell, kind }]: [string, KnownName]): string =>
+    kind === "alias"
+      ? `import { ${name} } from "${moduleOf(cell)}";`
+      : `declare ${kind === "constant" ? "const" : "let"} ${name}: typeof import("${moduleOf(cell)}").${name};`;
+
+  /** The cell as a module; with `all` names in sight, or only those that occur in it. */
+  function moduleText(code: string, all: boolean): { text: string; shift: number } {
+    const { source } = parseCell(code);
+    const declared = declarationsOf(source);
+    const used = all ? null : identifiersIn(source);
+    const brought = [...known].filter(([name]) => !declared.has(name) && (used?.has(name) ?? true));
+    const prelude = `${brought.map(bring).join(" ")}\n`;
+    const exported = [...declared].filter(([, declaration]) => !declaration.exported).map(([name]) => name);
+    return { text: `${prelude}${code}\nexport { ${exported.join(", ")} };`, shift: prelude.length };
+  }
+
+  /** A local module that was just written must not stay "not found". */
+  const refresh = (): void => {
+    resolutions.clear();
+  };
+
+  return Object.freeze({
+    options,
+    check(code: string): Diagnostic[] {
+      refresh();
+      const { text, shift } = moduleText(code, false);
+      put(currentFile, text);
+      const { source } = parseCell(code);
+      const all = [
+        ...service.getSyntacticDiagnostics(currentFile),
+        ...service.getSemanticDiagnostics(currentFile),
+      ];
+      return all
+        .filter(({ category, start, code: number }) => {
+          const inCell = start !== undefined && start >= shift && start < shift + code.length;
+          return category === ts.DiagnosticCategory.Error && inCell && !TOLERATED.has(number);
+        })
+        .map(({ messageText, code: number, start, length }) => ({
+          message: ts.flattenDiagnosticMessageText(messageText, "\n"),
+          code: number,
+          ...positionAt(source, start! - shift),
+          length: length ?? 1,
+        }));
+    },
+    commit(code: string): void {
+      const declared = declarationsOf(parseCell(code).source);
+      if (declared.size === 0) return;
+      cells++;
+      put(`${join(folder, moduleOf(cells))}.ts`, moduleText(code, false).text);
+      for (const [name, { kind }] of declared) known.set(name, { cell: cells, kind });
+    },
+    open(code: string): Opened {
+      const { text, shift } = moduleText(code, true);
+      put(currentFile, text);
+      return { service, file: currentFile, shift };
+    },
+    reset(): void {
+      known.clear();
+      for (const file of [...files.keys()])
+        if (file !== globalsFile && file !== currentFile) files.delete(file);
+      put(currentFile, "export {};");
+    },
+  });
+}

@@ -1,0 +1,125 @@
+/**
+ * Runs scripts in V8's REPL mode through this thread's own inspector session: real global scope, top-level await,
+ * names that can be declared again, full speed. A session of another thread can then terminate them.
+ *
+ * No value passes through the inspector (it would keep it alive): results come through `slots`, and what the inspector
+ * did hold is released after each cell.
+ */
+import inspector from "node:inspector";
+import { cancellable, cancelPoint, Interrupted } from "./interrupt.ts";
+import { type failureOf, syntaxFailure } from "./traceback.ts";
+
+const session = new inspector.Session();
+session.connect();
+process.once("exit", () => session.disconnect()); // Node waits for a connected debugger otherwise, and says so.
+
+const GROUP = "cell";
+
+interface Reply {
+  readonly error: Error | null;
+  readonly result: inspector.Runtime.EvaluateReturnType | undefined;
+}
+
+/** What cells reach as `__k`; the names are those that `cell/rewrite.ts` writes. */
+export interface CellRuntime {
+  out: unknown;
+  module: unknown;
+  thrown: unknown;
+  meta: unknown;
+  import: (specifier: unknown, options?: ImportCallOptions) => Promise<unknown>;
+  readonly w: typeof cancelPoint;
+  readonly each: typeof cancellable;
+  readonly fn: <F>(value: F, name: string) => F;
+}
+
+export const slots: CellRuntime = {
+  out: undefined,
+  module: undefined,
+  thrown: undefined,
+  meta: undefined,
+  import: () => Promise.reject(new Error("internal: imports are not set up")),
+  w: cancelPoint,
+  each: cancellable,
+  fn: (value, name) => Object.defineProperty(value as object, "name", { value: name }) as typeof value,
+};
+
+export function installRuntime(): void {
+  Object.defineProperty(globalThis, "__k", { value: slots, enumerable: false });
+}
+
+const post = (expression: string): Promise<Reply> =>
+  new Promise((resolve) => {
+    session.post(
+      "Runtime.evaluate",
+      { expression, replMode: true, objectGroup: GROUP, silent: true },
+      (error, result) => resolve({ error, result: result as Reply["result"] }),
+    );
+  });
+
+/** A failure that has been made readable already, such as a syntax error with its line. */
+export class Shown extends Error {
+  readonly failure: ReturnType<typeof failureOf>;
+  constructor(failure: ReturnType<typeof failureOf>) {
+    super(failure.evalue);
+    this.failure = failure;
+  }
+}
+
+/** What the script threw, as the very value. */
+function thrownBy(details: inspector.Runtime.ExceptionDetails, name: string): unknown {
+  const { exception } = details;
+  const message = exception?.description?.split("\n")[0] ?? details.text;
+  const stack = details.stackTrace?.callFrames ?? [];
+  if (exception?.className === "SyntaxError" && stack.length === 0)
+    return new Shown(syntaxFailure(message, name, details.lineNumber + 1, details.columnNumber + 1));
+  if (exception?.objectId === undefined)
+    return exception === undefined
+      ? new Error(details.text)
+      : (exception.value ?? exception.unserializableValue);
+  slots.thrown = undefined;
+  session.post("Runtime.callFunctionOn", {
+    objectId: exception.objectId,
+    functionDeclaration: "function () { __k.thrown = this; }",
+    silent: true,
+  });
+  const { thrown } = slots;
+  slots.thrown = undefined;
+  return thrown;
+}
+
+/** Runs `script`; rejects with what it threw. */
+export async function evaluate(script: string, name: string): Promise<void> {
+  const { error, result } = await post(`${script}\n//# sourceURL=${name}`);
+  if (error !== null) throw new Interrupted(); // The only way: "Execution was terminated".
+  if (result?.exceptionDetails !== undefined) throw thrownBy(result.exceptionDetails, name);
+}
+
+/** The value of one expression of plain JavaScript. */
+export async function evaluateExpression(expression: string): Promise<unknown> {
+  slots.out = undefined;
+  await evaluate(`__k.out = (${expression}\n);undefined`, "expression");
+  return takeOut();
+}
+
+/** The value that the cell left, which is then the caller's alone. */
+export function takeOut(): unknown {
+  const { out } = slots;
+  slots.out = undefined;
+  slots.module = undefined;
+  return out;
+}
+
+/** Lets go of everything that the inspector remembers of the cell, console arguments included. */
+export function release(): void {
+  session.post("Runtime.releaseObjectGroup", { objectGroup: GROUP });
+  session.post("Runtime.discardConsoleEntries");
+}
+
+/** Names that cells have declared. */
+export function declaredNames(): string[] {
+  let names: string[] = [];
+  session.post("Runtime.globalLexicalScopeNames", {}, (_, reply) => {
+    names = reply?.names ?? [];
+  });
+  return names;
+}

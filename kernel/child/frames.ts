@@ -1,0 +1,159 @@
+/**
+ * What the process of the user's code and the front say to each other.
+ *
+ * child -> front, one pipe (fd 3), written synchronously so that order is the order of production, even in a loop that
+ * never yields: text, pictures, updates, results. front -> child, two ways: commands over IPC for the main thread, and
+ * lines of JSON on fd 4 for the watchdog worker, which listens also while the main thread is busy.
+ */
+import type { CellMap } from "../cell/transform.ts";
+
+export type Bundle = Readonly<Record<string, unknown>>;
+
+export interface Outcome {
+  readonly data: Bundle;
+  readonly metadata: Bundle;
+}
+
+export interface Failure {
+  readonly ename: string;
+  readonly evalue: string;
+  readonly traceback: readonly string[];
+}
+
+export type TypeCheckMode = "error" | "warn" | "off";
+
+/** `parent` is the id of the request that causes an output. */
+export type Frame =
+  | { readonly type: "ready" }
+  | {
+      readonly type: "stream";
+      readonly parent: string;
+      readonly name: "stdout" | "stderr";
+      readonly text: string;
+    }
+  | {
+      readonly type: "display";
+      readonly parent: string;
+      readonly data: Bundle;
+      readonly metadata: Bundle;
+      readonly id?: string;
+      readonly update: boolean;
+    }
+  | { readonly type: "clear"; readonly parent: string; readonly wait: boolean }
+  | {
+      readonly type: "done";
+      readonly parent: string;
+      readonly result?: Outcome;
+      readonly failure?: Failure;
+      readonly expressions: Readonly<Record<string, unknown>>;
+    }
+  | {
+      readonly type: "input";
+      readonly parent: string;
+      readonly id: number;
+      readonly prompt: string;
+      readonly password: boolean;
+    }
+  | {
+      readonly type: "comm";
+      readonly parent: string;
+      readonly message: "comm_open" | "comm_msg" | "comm_close";
+      readonly id: string;
+      readonly target?: string;
+      readonly data: unknown;
+      readonly metadata: Bundle;
+    }
+  | { readonly type: "commDone"; readonly request: string }
+  | { readonly type: "typeCheck"; readonly mode: TypeCheckMode };
+
+export interface RunCommand {
+  readonly op: "run";
+  readonly parent: string;
+  /** As it shows in stack traces: `cell[3].ts`. */
+  readonly name: string;
+  readonly source: string;
+  readonly script: string;
+  readonly map: CellMap;
+  readonly silent: boolean;
+  readonly expressions: Readonly<Record<string, string>>;
+}
+
+export interface CommCommand {
+  readonly parent: string;
+  readonly op: "comm";
+  /** Id of the request, given back in `commDone`. */
+  readonly request: string;
+  readonly message: "comm_open" | "comm_msg" | "comm_close";
+  readonly id: string;
+  readonly target: string;
+  readonly data: unknown;
+  readonly metadata: Bundle;
+  readonly buffers: readonly Uint8Array[];
+}
+
+export type Command = RunCommand | CommCommand | { readonly op: "exit" };
+
+/** To the watchdog worker, which hands it on to the main thread. `value: null`: this front end has no stdin. */
+export type WatchdogLine =
+  | { readonly interrupt: string }
+  | { readonly input: number; readonly value: string | null };
+
+/** Memory that the watchdog shares with the main thread: how many interrupts were answered, how many lines handed over. */
+export const Shared = { ANSWERED: 0, LINES: 1 } as const;
+
+/** File descriptors of the child. */
+export const FRAME_FD = 3;
+export const WATCHDOG_FD = 4;
+
+/** [json bytes u32][buffer count u32][bytes u32 of each buffer][json][buffers] */
+export function encodeFrame(frame: Frame, buffers: readonly Uint8Array[] = []): Buffer {
+  const json = Buffer.from(JSON.stringify(frame));
+  const head = Buffer.allocUnsafe(8 + 4 * buffers.length);
+  head.writeUInt32LE(json.byteLength, 0);
+  head.writeUInt32LE(buffers.length, 4);
+  buffers.forEach((buffer, index) => {
+    head.writeUInt32LE(buffer.byteLength, 8 + 4 * index);
+  });
+  return Buffer.concat([head, json, ...buffers]);
+}
+
+/** Feeds the bytes of the pipe, in whatever pieces they come, and calls `take` for each whole frame. */
+export function frameReader(
+  take: (frame: Frame, buffers: readonly Uint8Array[]) => void,
+): (chunk: Buffer) => void {
+  let pieces: Buffer[] = [];
+  let held = 0;
+  let wanted = 8; // Bytes needed before the next attempt: joining pieces of a large frame again and again is quadratic.
+  return (chunk) => {
+    pieces.push(chunk);
+    held += chunk.byteLength;
+    if (held < wanted) return;
+    let bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+    while (bytes.byteLength >= 8) {
+      const count = bytes.readUInt32LE(4);
+      const headEnd = 8 + 4 * count;
+      if (bytes.byteLength < headEnd) {
+        wanted = headEnd;
+        break;
+      }
+      const sizes = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(8 + 4 * index));
+      const jsonEnd = headEnd + bytes.readUInt32LE(0);
+      const end = sizes.reduce((sum, size) => sum + size, jsonEnd);
+      if (bytes.byteLength < end) {
+        wanted = end;
+        break;
+      }
+      const buffers: Uint8Array[] = [];
+      let at = jsonEnd;
+      for (const size of sizes) {
+        buffers.push(bytes.subarray(at, at + size));
+        at += size;
+      }
+      take(JSON.parse(bytes.toString("utf8", headEnd, jsonEnd)) as Frame, buffers);
+      bytes = bytes.subarray(end);
+      wanted = 8;
+    }
+    pieces = bytes.byteLength > 0 ? [bytes] : [];
+    held = bytes.byteLength;
+  };
+}

@@ -1,0 +1,109 @@
+/**
+ * Process of the user's code: its main thread runs cells and nothing of the protocol. Started by the front with
+ * `--no-force-async-hooks-checks`, as terminating an execution inside a timer otherwise aborts Node 20; for the same
+ * reason nothing here uses AsyncLocalStorage or async_hooks.
+ */
+import { Console } from "node:console";
+import { captureStreams, send, setOutputParent, writeFully } from "./channel.ts";
+import { abandonDisplays, settleDisplays } from "./display.ts";
+import {
+  declaredNames,
+  evaluate,
+  evaluateExpression,
+  installRuntime,
+  release,
+  Shown,
+  takeOut,
+} from "./evaluate.ts";
+import type { Command, Failure, Outcome, RunCommand } from "./frames.ts";
+import { installGlobals } from "./globals.ts";
+import { beginCell, endCell, Interrupted } from "./interrupt.ts";
+import { installModules } from "./modules.ts";
+import { render, renderResult } from "./render.ts";
+import { startWatchdog } from "./stdin.ts";
+import { failureOf, rememberCell } from "./traceback.ts";
+
+/** Marks the end of a cell on fd 1 and 2; the front chose it, so that it can take it out of the text. */
+const MARKER = Buffer.from(`\u0000${process.argv.splice(2, 1)[0]}\u0000`);
+
+const describeFault = (thrown: unknown): Failure =>
+  thrown instanceof Shown ? thrown.failure : failureOf(thrown);
+
+async function valuesOf(expressions: RunCommand["expressions"]): Promise<Record<string, unknown>> {
+  const values: Record<string, unknown> = {};
+  for (const [key, code] of Object.entries(expressions)) {
+    try {
+      const value = await evaluateExpression(code);
+      values[key] = { status: "ok", data: (await render(value)) ?? {}, metadata: {} };
+    } catch (thrown) {
+      values[key] = { status: "error", ...describeFault(thrown) };
+    }
+  }
+  return values;
+}
+
+async function runCell(command: RunCommand): Promise<void> {
+  rememberCell(command.name, command.source, command.map);
+  setOutputParent(command.parent);
+  const cell = beginCell(command.parent);
+  let result: Outcome | undefined;
+  let failure: Failure | undefined;
+  let expressions: Record<string, unknown> = {};
+  const work = async (): Promise<void> => {
+    await evaluate(command.script, command.name);
+    const value = takeOut();
+    const data = command.silent ? null : await renderResult(value);
+    await settleDisplays();
+    if (data !== null) result = { data, metadata: {} };
+    expressions = await valuesOf(command.expressions);
+  };
+  try {
+    await Promise.race([work(), cell.interrupted]);
+  } catch (thrown) {
+    failure = describeFault(thrown);
+    try {
+      if (thrown instanceof Interrupted) abandonDisplays();
+      else await settleDisplays();
+    } catch {
+      // The cell's own fault is the one to report.
+    }
+    takeOut();
+  }
+  endCell();
+  release();
+  // What native code wrote to the descriptors lies before this marker; the front waits for it.
+  for (const fd of [1, 2]) writeFully(fd, MARKER);
+  const { parent } = command;
+  send({
+    type: "done",
+    parent,
+    expressions,
+    ...(result === undefined ? {} : { result }),
+    ...(failure === undefined ? {} : { failure }),
+  });
+}
+
+/** Faults outside of any cell's own flow: shown, never fatal. An interrupt is no news. */
+function reportStray(title: string, thrown: unknown): void {
+  if (thrown instanceof Interrupted) return;
+  process.stderr.write(`${title}: ${describeFault(thrown).traceback.join("\n")}\n`);
+}
+
+function take(command: Command): void {
+  if (command.op === "run") void runCell(command);
+  else if (command.op === "exit") process.exit(0);
+}
+
+process.on("SIGINT", () => {}); // Interrupts come through the watchdog.
+process.on("disconnect", () => process.exit(0));
+process.on("unhandledRejection", (thrown) => reportStray("Unhandled rejection", thrown));
+process.on("uncaughtException", (thrown) => reportStray("Uncaught", thrown));
+captureStreams();
+// Node's global console also feeds the inspector, which would keep the last thousand arguments alive.
+globalThis.console = new Console({ stdout: process.stdout, stderr: process.stderr });
+installRuntime();
+installModules(process.cwd());
+installGlobals(declaredNames);
+startWatchdog();
+process.on("message", take);
+send({ type: "ready" });

@@ -1,0 +1,87 @@
+/** `prompt()` (blocks, like a browser's) and `input()` (a promise) over the watchdog's lines; also where interrupts arrive. */
+import { fileURLToPath } from "node:url";
+import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
+import { outputParent, send } from "./channel.ts";
+import { Shared, type WatchdogLine } from "./frames.ts";
+import { cancelPoint, Interrupted, interruptCell } from "./interrupt.ts";
+import type { WatchdogData } from "./watchdog.ts";
+
+export interface InputOptions {
+  /** Do not echo what is typed. */
+  readonly password?: boolean;
+}
+
+const shared = new Int32Array(new SharedArrayBuffer(8));
+const { port1: port, port2 } = new MessageChannel();
+const waiting = new Map<number, (value: string | null) => void>();
+let lastId = 0;
+
+const refused = (): Error =>
+  new Error(
+    "Cannot ask for input as this front end takes none (allow_stdin is false). Run the cell interactively.",
+  );
+
+function handle(line: WatchdogLine): void {
+  if ("interrupt" in line) {
+    // Answered only after the microtasks: a loop that catches every rejection never gets there, and is terminated.
+    setImmediate(() => Atomics.add(shared, Shared.ANSWERED, 1));
+    interruptCell(line.interrupt);
+    return;
+  }
+  waiting.get(line.input)?.(line.value);
+  waiting.delete(line.input);
+}
+
+export function startWatchdog(): void {
+  port.on("message", handle);
+  port.unref();
+  const worker = new Worker(fileURLToPath(new URL("./watchdog.js", import.meta.url)), {
+    workerData: { shared, port: port2 } satisfies WatchdogData,
+    transferList: [port2],
+  });
+  worker.unref();
+}
+
+function ask(text: string, { password = false }: InputOptions): number {
+  lastId++;
+  send({ type: "input", parent: outputParent(), id: lastId, prompt: text, password });
+  return lastId;
+}
+
+/** Asks in the front end and blocks until the answer is there. The stop button works meanwhile. */
+export function prompt(text = "", options: InputOptions | string = {}): string {
+  const id = ask(String(text), typeof options === "string" ? {} : options);
+  const otherwise = typeof options === "string" ? options : "";
+  while (true) {
+    const seen = Atomics.load(shared, Shared.LINES);
+    const received = receiveMessageOnPort(port) as { message: WatchdogLine } | undefined;
+    if (received === undefined) {
+      Atomics.wait(shared, Shared.LINES, seen, 1000);
+      continue;
+    }
+    const line = received.message;
+    if ("interrupt" in line) {
+      Atomics.add(shared, Shared.ANSWERED, 1);
+      interruptCell(line.interrupt);
+      throw new Interrupted();
+    }
+    if (line.input !== id) {
+      handle(line);
+      continue;
+    }
+    if (line.value === null) throw refused();
+    return line.value === "" ? otherwise : line.value;
+  }
+}
+
+/** Asks in the front end; other code runs until the answer is there. */
+export async function input(text = "", options: InputOptions = {}): Promise<string> {
+  const id = ask(String(text), options);
+  const value = await cancelPoint(
+    new Promise<string | null>((resolve) => {
+      waiting.set(id, resolve);
+    }),
+  );
+  if (value === null) throw refused();
+  return value;
+}
