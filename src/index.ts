@@ -98,6 +98,15 @@ export { patchify, unpatchify } from "./tensor/ops/patchify.ts";
 export { randn } from "./tensor/ops/randn.ts";
 export { normRope, rope } from "./tensor/ops/rope.ts";
 export { type PathStep, type Rng, rng } from "./tensor/rng.ts";
+// tensor: safetensors
+export {
+  openSafetensors,
+  type RawTensor,
+  readSafetensors,
+  SafetensorsError,
+  type SafetensorsFile,
+  writeSafetensors,
+} from "./tensor/safetensors.ts";
 export { type Tensor, tf, type Variable } from "./tensor/tf.ts";
 // verify
 export type { Stage, Verifier, VerifierInput } from "./verify/verifier.ts";
