@@ -1,0 +1,261 @@
+/**
+ * One training loop for every forcing and every stage:
+ *
+ *   clips --codec--> x_0 --objective--> loss, gradient --optimizer--> weights, averaged weights --> row of the log
+ *
+ * Step i is a pure function of (seed, i) and the state before it, so an interrupted run that resumes from a checkpoint
+ * gives the loss curve of one that was never interrupted, bit for bit on the same backend.
+ */
+import { logitNormal, mixture, type TimestepSampler, uniformTime } from "../diffusion/timesteps.ts";
+import type { CausalWan } from "../model/causal-wan.ts";
+import { chunkTokens } from "../model/config.ts";
+import { rng } from "../tensor/rng.ts";
+import { tf } from "../tensor/tf.ts";
+import type { Codec } from "../video/codec.ts";
+import type { Dataset } from "../video/dataset.ts";
+import { type CheckpointOptions, checkpointKeeper } from "./checkpoint.ts";
+import type { Forcing } from "./forcing/forcing.ts";
+import { batchGradient, type LatentBatch } from "./gradient.ts";
+import { type RateSchedule, warmupDecay } from "./learning-rate.ts";
+import { flowMatching, type Objective } from "./objective.ts";
+import { muonOptimizer, type Optimizer } from "./optimizer.ts";
+import { progressMeter } from "./progress.ts";
+
+export interface TrainOptions {
+  /** What the model sees as history; or give a whole `objective`. */
+  readonly forcing?: Forcing;
+  readonly objective?: Objective;
+  readonly codec: Codec;
+  readonly steps: number;
+  readonly batchSize?: number;
+  /** The batch is split in this many parts, one behind the other, to save memory. */
+  readonly microBatches?: number;
+  /** Times of the noisy chunks; default 70 % logit-normal, 30 % uniform, both at shift 2. */
+  readonly timestep?: TimestepSampler;
+  readonly firstChunkWeight?: number;
+  readonly optimizer?: Optimizer;
+  readonly rate?: RateSchedule;
+  readonly emaDecay?: number;
+  /** Odds that a clip's prompt is dropped, for guidance. */
+  readonly promptDropout?: number;
+  readonly seed?: number;
+  /** A row every so many steps. */
+  readonly logEvery?: number;
+  readonly checkpoint?: CheckpointOptions;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A row of the log: means over the steps since the last row. */
+export interface TrainRow {
+  /** Steps done. */
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  readonly gradNorm: number;
+  /** Factor on the learning rates. */
+  readonly rate: number;
+  readonly secondsPerStep: number;
+  /** Noisy tokens trained on per second. */
+  readonly tokensPerSecond: number;
+  /** Share of the time that making the past took. */
+  readonly pastShare: number;
+  readonly etaSeconds: number;
+  readonly objective: string;
+}
+
+export interface Training extends AsyncGenerator<TrainRow, void, undefined> {
+  /** The model under averaged weights: what is evaluated and shipped. */
+  readonly averaged: CausalWan;
+}
+
+/** Training cannot go on; the last good checkpoint is untouched. */
+export class TrainingError extends Error {
+  override readonly name = "TrainingError";
+}
+
+/**
+ * Trains `model` in place.
+ * @throws RangeError for empty datasets and clips that are not whole chunks; TrainingError when the loss is not finite;
+ *   the signal's reason, after saving, within a step of an abort
+ * @example for await (const row of train(model, clips, { forcing: teacherForcing(), codec, steps: 500 })) rows.push(row);
+ */
+export function train(model: CausalWan, clips: Dataset, options: TrainOptions): Training {
+  const plan = checkedPlan(model, clips, options);
+  const bound = plan.optimizer.bind(model.weights);
+  const generator = run(model, clips, options, plan, bound);
+  return Object.assign(generator, { averaged: model.withWeights(bound.averaged) });
+}
+
+interface Plan {
+  readonly objective: Objective;
+  readonly optimizer: Optimizer;
+  readonly rate: RateSchedule;
+  readonly batchSize: number;
+  readonly microBatches: number;
+  readonly emaDecay: number;
+  readonly promptDropout: number;
+  readonly seed: number;
+  readonly tokensPerStep: number;
+}
+
+function checkedPlan(model: CausalWan, clips: Dataset, options: TrainOptions): Plan {
+  const {
+    forcing,
+    codec,
+    steps,
+    batchSize = 8,
+    microBatches = 1,
+    timestep = mixture([0.7, logitNormal({ shift: 2 })], [0.3, uniformTime({ shift: 2 })]),
+    firstChunkWeight = 1,
+    promptDropout = 0.1,
+  } = options;
+  if (clips.length === 0) {
+    throw new RangeError(
+      `Cannot train as the dataset ${clips.name} is empty: got 0 clips. Add clips or another folder.`,
+    );
+  }
+  for (const [name, value] of Object.entries({ steps, batchSize, microBatches })) {
+    if (!(Number.isInteger(value) && value >= 1)) {
+      throw new RangeError(`Cannot train as "${name}" must be a positive integer: got ${value}.`);
+    }
+  }
+  if (!(promptDropout >= 0 && promptDropout <= 1)) {
+    throw new RangeError(`Cannot train as "promptDropout" must lie in [0, 1]: got ${promptDropout}.`);
+  }
+  const latent = codec.latentShape(clips.numFrames, clips.height, clips.width);
+  const [frames, ...cell] = model.chunkShape;
+  if (latent[0] % frames !== 0 || cell.some((n, i) => n !== latent[i + 1])) {
+    throw new RangeError(
+      `Cannot train as clips must be whole chunks of [${model.chunkShape}] latents: ${clips.name} gives [${latent}] per clip. Cut clips to a multiple of ${frames * codec.frameStride} frames and build the model with this codec.`,
+    );
+  }
+  if (!options.objective && !forcing) {
+    throw new TypeError(
+      'Cannot train without an aim: got neither. Pass "forcing", e.g. teacherForcing(), or "objective".',
+    );
+  }
+  return {
+    objective: options.objective ?? flowMatching({ forcing: forcing!, timestep, firstChunkWeight }),
+    optimizer: options.optimizer ?? muonOptimizer(),
+    rate: options.rate ?? warmupDecay(),
+    batchSize,
+    microBatches,
+    emaDecay: options.emaDecay ?? 0.995,
+    promptDropout,
+    seed: options.seed ?? 0,
+    tokensPerStep: (batchSize * latent[0] * chunkTokens(model.config)) / frames,
+  };
+}
+
+/** What a checkpoint must agree on to be resumed. */
+function fingerprint(
+  model: CausalWan,
+  clips: Dataset,
+  options: TrainOptions,
+  plan: Plan,
+): Record<string, unknown> {
+  const { name, length, numFrames, height, width } = clips;
+  return {
+    model: model.config,
+    text: model.textEncoder.config,
+    history: model.historyPolicy.name,
+    dataset: { name, length, numFrames, height, width },
+    codec: options.codec.name,
+    objective: plan.objective.name,
+    optimizer: plan.optimizer.name,
+    rate: plan.rate.name,
+    steps: options.steps,
+    batchSize: plan.batchSize,
+    microBatches: plan.microBatches,
+    emaDecay: plan.emaDecay,
+    promptDropout: plan.promptDropout,
+    seed: plan.seed,
+  };
+}
+
+function latentBatch(
+  clips: Dataset,
+  codec: Codec,
+  plan: Plan,
+  step: number,
+): LatentBatch & { indices: Int32Array } {
+  const source = rng(plan.seed).at("batch", step);
+  const indices = source.at("clips").ints(plan.batchSize, clips.length);
+  const { videos, prompts } = clips.batch([...indices]);
+  const latents = codec.encode(videos);
+  videos.dispose();
+  const kept = source.at("prompt dropout").uniform(plan.batchSize);
+  return {
+    latents,
+    indices,
+    prompts: prompts.map((prompt, i) => (kept[i]! < plan.promptDropout ? "" : prompt)),
+  };
+}
+
+async function* run(
+  model: CausalWan,
+  clips: Dataset,
+  options: TrainOptions,
+  plan: Plan,
+  bound: ReturnType<Optimizer["bind"]>,
+): AsyncGenerator<TrainRow, void, undefined> {
+  const { codec, steps, logEvery = 10, signal } = options;
+  const { objective } = plan;
+  const keeper =
+    options.checkpoint &&
+    checkpointKeeper(options.checkpoint, fingerprint(model, clips, options, plan), {
+      model,
+      averaged: bound.averaged,
+      optimizer: bound.state,
+      objective,
+    });
+  try {
+    let step = (await keeper?.resume()) ?? 0;
+    const progress = progressMeter({
+      steps,
+      tokensPerStep: plan.tokensPerStep,
+      objective: objective.name,
+      from: step,
+    });
+    while (step < steps) {
+      // Gives timers, output and the stop button a turn.
+      await new Promise(setImmediate);
+      if (signal?.aborted) {
+        await keeper?.save(step);
+        signal.throwIfAborted();
+      }
+      const batch = latentBatch(clips, codec, plan, step);
+      const { loss, grads, pastSeconds } = await batchGradient(model, objective, batch, {
+        step,
+        rng: rng(plan.seed).at("step", step),
+        microBatches: plan.microBatches,
+      });
+      batch.latents.dispose();
+      if (!Number.isFinite(loss)) {
+        tf.dispose([...grads.values()]);
+        throw new TrainingError(notFinite(loss, step, batch, keeper?.lastGood()));
+      }
+      const rate = plan.rate.factor(step, steps);
+      const emaDecay = Math.min(plan.emaDecay, (step + 1) / (step + 10));
+      const gradNorm = await bound.step(grads, { step: step + 1, rate, emaDecay });
+      tf.dispose([...grads.values()]);
+      step++;
+      progress.add({ loss, gradNorm, rate, pastSeconds });
+      await keeper?.afterStep(step, loss);
+      if (step % logEvery === 0 || step === steps) yield progress.row(step);
+    }
+    await keeper?.save(step);
+  } finally {
+    bound.dispose();
+  }
+}
+
+function notFinite(
+  loss: number,
+  step: number,
+  { indices, prompts }: { indices: Int32Array; prompts: readonly string[] },
+  lastGood: string | undefined,
+): string {
+  const kept = lastGood ? `The last good checkpoint is ${lastGood}.` : "No checkpoint was asked for.";
+  return `Cannot go on training as the loss of step ${step} must be finite: got ${loss} on clips [${[...indices].join(", ")}] (${prompts.map((p) => JSON.stringify(p)).join(", ")}). ${kept} Look at these clips, or lower the learning rate.`;
+}
