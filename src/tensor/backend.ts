@@ -84,7 +84,8 @@ export class EngineBackend extends tf.KernelBackend {
   #moved = new WeakMap<object, Block>();
   #live = 0;
   #staging: Chunk;
-  #pinned: readonly Argument[] | undefined;
+  /** Arguments of the running op: what this field reaches cannot be collected meanwhile. */
+  pinned: readonly Argument[] | undefined;
 
   constructor(engine: Engine) {
     super();
@@ -243,7 +244,7 @@ export class EngineBackend extends tf.KernelBackend {
     if (list.length > args.length) {
       throw new RangeError(`internal: ${op} takes ${list.length} arguments, at most ${args.length} fit`);
     }
-    this.#pinned = list;
+    this.pinned = list;
     let staged = 0;
     let extra: Chunk[] | undefined;
     for (let i = 0; i < list.length; i++) {
@@ -269,7 +270,7 @@ export class EngineBackend extends tf.KernelBackend {
     }
     engine.run(index, work >= SMALL_WORK && engine.threads > 1);
     if (extra !== undefined) for (const chunk of extra) engine.release(chunk);
-    this.#pinned = undefined;
+    this.pinned = undefined;
   }
 
   // --- the rest of the contract ----------------------------------------------------------------------------------
@@ -301,7 +302,7 @@ export class EngineBackend extends tf.KernelBackend {
     };
   }
   override dispose(): void {
-    this.#pinned = undefined;
+    this.pinned = undefined;
   }
 }
 

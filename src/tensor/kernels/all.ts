@@ -1,4 +1,11 @@
-/** Registers every plain kernel of "native" and "wasm", then fallbacks for what is left. */
+/** Registers every plain kernel of "native" and "wasm", the gradients that tfjs lacks, then fallbacks for the rest. */
 import "./structure.ts";
+import "./elementwise.ts";
+import "./movement.ts";
+import "./reduce.ts";
 import "./matmul.ts";
-import "./fallback.ts";
+import "./lookup.ts";
+import "./conv.ts";
+import "./einsum.ts";
+import "./gradients.ts";
+import "./rest.ts";

@@ -6,7 +6,7 @@
  */
 import type { EngineBackend, TensorInfo } from "../backend.ts";
 import { tf } from "../tf.ts";
-import { type Attributes, definedKernels, defineKernel, type Inputs } from "./register.ts";
+import type { Attributes, Inputs } from "./register.ts";
 
 /** What we use of the tfjs CPU backend. */
 interface CpuBackend extends tf.KernelBackend {
@@ -20,9 +20,9 @@ interface CpuBackend extends tf.KernelBackend {
   };
 }
 
-function cpuBackend(): CpuBackend {
+/** The tfjs CPU backend, without the advice to install another package that its first use would print. */
+export function cpuBackend(): CpuBackend {
   const cpu = tf.findBackend("cpu") as unknown as CpuBackend;
-  // Else its first use prints advice to install another package.
   cpu.firstUse = false;
   return cpu;
 }
@@ -71,15 +71,3 @@ export function runOnCpu(
   for (const x of Object.values(lent)) cpu.disposeData(x.dataId);
   return Array.isArray(result) ? taken : taken[0]!;
 }
-
-/** Names of kernels that run on the CPU in JavaScript, whichever engine backend is in use. */
-export const fallbackKernels: readonly string[] = tf
-  .getKernelsForBackend("cpu")
-  .map((config) => config.kernelName)
-  .filter((name) => !definedKernels().has(name))
-  .sort();
-
-for (const name of fallbackKernels) {
-  defineKernel(name, (backend, inputs, attrs) => runOnCpu(name, backend, inputs, attrs));
-}
-cpuBackend();

@@ -1,5 +1,8 @@
 /** Matrix products: BatchMatMul and _FusedMatMul. */
 import { type EngineBackend, sizeOf, type TensorInfo } from "../backend.ts";
+import { activate } from "./conv.ts";
+import { binary } from "./elementwise.ts";
+import { runOnCpu } from "./fallback.ts";
 import { defineKernel } from "./register.ts";
 
 const ACTIVATIONS: Record<string, number> = { linear: 0, gelu: 1, silu: 2, relu: 3 };
@@ -101,5 +104,40 @@ function batchOffsets(a: number[], b: number[]): { shape: number[]; offsets: Int
 
 defineKernel<{ a: TensorInfo; b: TensorInfo }, { transposeA: boolean; transposeB: boolean }>(
   "BatchMatMul",
-  (backend, { a, b }, { transposeA, transposeB }) => matMul(backend, a, b, { transposeA, transposeB }),
+  (backend, { a, b }, { transposeA, transposeB }) =>
+    a.dtype === "float32" && b.dtype === "float32"
+      ? matMul(backend, a, b, { transposeA, transposeB })
+      : runOnCpu("BatchMatMul", backend, { a, b }, { transposeA, transposeB }),
 );
+
+interface FusedAttributes {
+  transposeA: boolean;
+  transposeB: boolean;
+  activation: string;
+  leakyreluAlpha?: number;
+}
+defineKernel<
+  { a: TensorInfo; b: TensorInfo; bias?: TensorInfo; preluActivationWeights?: TensorInfo },
+  FusedAttributes
+>("_FusedMatMul", (backend, { a, b, bias, preluActivationWeights: weights }, attrs) => {
+  const { transposeA, transposeB, activation, leakyreluAlpha: alpha = 0.2 } = attrs;
+  // A bias along the columns and relu go into the epilogue of the product.
+  const row = bias !== undefined && sizeOf(bias.shape) === bias.shape[bias.shape.length - 1];
+  const inside = row || bias === undefined;
+  const epilogue = inside && (activation === "relu" || activation === "linear");
+  let out = matMul(backend, a, b, {
+    transposeA,
+    transposeB,
+    ...(row ? { bias } : {}),
+    activation: epilogue ? activation : "linear",
+  });
+  if (epilogue) return out;
+  if (!inside) {
+    const biased = binary(backend, "f32_add", out, bias, "float32");
+    backend.free(out);
+    out = biased;
+  }
+  const result = activate(backend, out, activation, { alpha, weights });
+  backend.free(out);
+  return result;
+});
