@@ -30,6 +30,7 @@ import {
   endOf,
   fullCost,
   ranking,
+  type Scored,
   type SearchContext,
   type SearchEvent,
   type SearchStrategy,
@@ -66,7 +67,7 @@ export interface EvoSearchOptions {
 interface Individual {
   /** The state before each scheduled step it passed, by place in the schedule. */
   readonly states: ReadonlyMap<number, Candidate>;
-  readonly reward: number;
+  readonly verdict: Scored;
 }
 
 /** The best of `size` distinct candidates drawn at random, independently for each child. */
@@ -162,14 +163,14 @@ export function evoSearch(options: EvoSearchOptions): SearchStrategy {
       for (let g = 0; ; g++) {
         const newest = yield* rollOut(context, individuals, schedule, g);
         all = parents === "all" ? [...all, ...newest] : newest;
-        yield { type: "generation", index: g, ...summary(newest.map((one) => one.reward)) };
+        yield { type: "generation", index: g, ...summary(newest.map((one) => one.verdict.score)) };
         if (g === schedule.length) return;
 
         const states = all.map((one) => one.states.get(g)!);
         const cost = space.nfe(states[0]!, endOf(space));
         const size = Math.min(population[g + 1]!, Math.floor(remaining() / cost));
         if (size === 0) return;
-        const fitness = all.map((one) => one.reward);
+        const fitness = context.compare(all.map((one) => one.verdict));
         const kept = ranking(fitness).slice(0, Math.min(elites, size));
         const elite = kept.map((i) => space.mutate(states[i]!, births++, { rate: 0, scale: 0 }));
         const chosen = selection.choose(fitness, size - elite.length, rng.at("generation", g));
@@ -197,5 +198,5 @@ async function* rollOut(
     });
   }
   const finished = yield* score(yield* advance(rolling, endOf(space)), "end");
-  return finished.map((one, i) => ({ states: states[i]!, reward: one.score }));
+  return finished.map((one, i) => ({ states: states[i]!, verdict: one }));
 }

@@ -34,7 +34,9 @@ export interface AdvanceRecord extends Closing {
 export interface ScoreRecord extends Closing {
   readonly kind: "score";
   readonly key: string;
+  /** null where the verifier failed, or is an ensemble of `parts`. */
   readonly score: number | null;
+  readonly parts?: readonly (number | null)[];
   readonly failure?: string;
 }
 

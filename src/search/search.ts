@@ -8,6 +8,7 @@ import type { Stage, Verifier } from "../verify/verifier.ts";
 import type { Video } from "../video/video.ts";
 import { checkBudget } from "./budget.ts";
 import { type Candidate, candidateKey, comparePositions, type Position } from "./candidate.ts";
+import { compared, competition, type SearchRow } from "./competition.ts";
 import {
   type AdvanceRecord,
   advanced,
@@ -17,6 +18,7 @@ import {
   type ScoreRecord,
   type SearchIdentity,
 } from "./journal.ts";
+import { judge } from "./judge.ts";
 import type { SearchSpace } from "./space.ts";
 import {
   endOf,
@@ -42,23 +44,6 @@ export interface SearchOptions {
   readonly onRecord?: (record: JournalRecord) => void;
   /** Called with each event: live charts and trees. */
   readonly onEvent?: (event: Stamped) => void;
-}
-
-/** One row per finished and judged candidate: the best so far against what was spent so far. */
-export interface SearchRow {
-  readonly strategy: string;
-  /** Finished candidates so far. */
-  readonly n: number;
-  readonly prompt: string;
-  readonly seed: number;
-  readonly nfe: number;
-  readonly calls: number;
-  /** Best score so far, as the search's own verifier sees it. */
-  readonly score: number;
-  readonly verifier: string;
-  readonly verifierCalls: number;
-  readonly failures: number;
-  readonly seconds: number;
 }
 
 export interface SearchOutcome {
@@ -110,14 +95,9 @@ export async function search(
   if (!resume) onRecord?.(identity);
 
   const events: Stamped[] = [];
-  const rows: SearchRow[] = [];
-  const finished: Scored[] = [];
+  const race = competition({ strategy: strategy.name, prompt: space.prompt, seed }, verifier);
   let total = noCost;
   let failures = 0;
-  let best: Scored | undefined;
-
-  const firstFailure = (): string =>
-    finished.find((one) => one.failure)?.failure ?? "no candidate was finished";
 
   /** Work in slices, so that little is lost when the search is killed; the last record of a slice closes it. */
   async function* sliced<T, R extends AdvanceRecord | ScoreRecord>(
@@ -182,6 +162,8 @@ export async function search(
       });
     },
 
+    compare: (scored) => compared(verifier, scored),
+
     async *score(candidates, stage: Stage, { preview = false, by = verifier }: ScoreOptions = {}) {
       const keyOf = (candidate: Candidate): string =>
         `${candidateKey(candidate)} ${preview ? "preview" : "video"} ${stage} by ${by.name}`;
@@ -189,78 +171,52 @@ export async function search(
         const started = performance.now();
         const videos = await (preview ? space.preview(slice) : space.decode(slice));
         const verdicts = await judge(by, videos, space.prompt, stage, signal);
-        const made = verdicts.map(({ score, failure }, i): ScoreRecord => {
-          const record = {
-            kind: "score" as const,
-            key: keyOf(slice[i]!),
-            score: Number.isFinite(score) ? score : null,
-          };
-          return failure === undefined ? record : { ...record, failure };
-        });
+        const made = verdicts.map(
+          (verdict, i): ScoreRecord => ({ kind: "score", key: keyOf(slice[i]!), ...verdict }),
+        );
+        const verifierCalls = slice.length * (by.ensemble?.members.length ?? 1);
         const seconds = (performance.now() - started) / 1000;
-        return { made, cost: { ...noCost, verifierCalls: slice.length, seconds } };
+        return { made, cost: { ...noCost, verifierCalls, seconds } };
       };
       const answers = yield* sliced(candidates, keyOf, compute);
-      const scored: Scored[] = [];
-      for (const candidate of candidates) {
-        const { score, failure } = answers.get(keyOf(candidate))!;
-        const one: Scored = {
+      const judged = candidates.map((candidate): Scored => {
+        const { score, parts, failure } = answers.get(keyOf(candidate))!;
+        if (failure !== undefined) failures++;
+        return {
           candidate,
           score: score ?? -Infinity,
+          ...(parts && { parts: parts.map((part) => part ?? Number.NaN) }),
           ...(failure !== undefined && { failure }),
         };
-        if (failure !== undefined) failures++;
-        scored.push(one);
+      });
+      const scored = compared(by, judged).map((score, i) => ({ ...judged[i]!, score }));
+      for (const { candidate, score, failure } of scored) {
         const { lineage, chunk, step } = candidate;
         yield {
           type: "scored",
           lineage,
           stage,
-          score: one.score,
+          score,
           chunk,
           step,
           ...(failure !== undefined && { failure }),
         };
       }
-      if (
-        stage !== "end" ||
-        by !== verifier ||
-        comparePositions(candidates[0] ?? endOf(space), endOf(space)) < 0
-      )
-        return scored;
-      yield* compete(scored);
+      const areFinished = candidates.every((candidate) => comparePositions(candidate, endOf(space)) >= 0);
+      if (stage !== "end" || by !== verifier || preview || !areFinished) return scored;
+      const before = race.best();
+      race.enter(scored, total, failures);
+      const best = race.best();
+      if (best !== undefined && best !== before) {
+        yield {
+          type: "best",
+          lineage: race.finished[best]!.candidate.lineage,
+          score: race.rows.at(-1)!.score,
+        };
+      }
       return scored;
     },
   };
-
-  let lastFinish = noCost;
-  /** Finished candidates enter the result, one row each; what they cost is spread evenly over them. */
-  async function* compete(scored: readonly Scored[]): AsyncGenerator<SearchEvent, void> {
-    for (const [i, one] of scored.entries()) {
-      finished.push(one);
-      if (!one.failure && (!best || one.score > best.score)) {
-        best = one;
-        yield { type: "best", lineage: one.candidate.lineage, score: one.score };
-      }
-      const share = (i + 1) / scored.length;
-      const at = (key: keyof Cost): number => lastFinish[key] + share * (total[key] - lastFinish[key]);
-      if (!best) continue;
-      rows.push({
-        strategy: strategy.name,
-        n: finished.length,
-        prompt: space.prompt,
-        seed,
-        nfe: at("nfe"),
-        calls: at("calls"),
-        score: best.score,
-        verifier: verifier.name,
-        verifierCalls: at("verifierCalls"),
-        failures,
-        seconds: at("seconds"),
-      });
-    }
-    lastFinish = total;
-  }
 
   for await (const event of strategy.run(context)) {
     signal?.throwIfAborted();
@@ -269,54 +225,32 @@ export async function search(
     onEvent?.(stamped);
   }
   space.keep([]);
-  const delivered = events.findLast((event) => event.type === "population");
-  const byLineage = new Map(finished.map((one) => [one.candidate.lineage.join("."), one]));
-  const population = delivered?.lineages.map((lineage) => byLineage.get(lineage.join("."))!) ?? finished;
-  if (!best) {
+  const finished = race.final();
+  const best = race.best();
+  if (best === undefined) {
+    const reason = finished.find((one) => one.failure)?.failure ?? "no candidate was finished";
     throw new Error(
-      `Cannot choose a video as none of ${finished.length} finished candidates could be judged by ${verifier.name}: ${firstFailure()}. Check the verifier on one clip first.`,
+      `Cannot choose a video as none of ${finished.length} finished candidates could be judged by ${verifier.name}: ${reason}. Check the verifier on one clip first.`,
     );
   }
-  const [winner] = await space.decode([best.candidate]);
+  const [winner] = await space.decode([finished[best]!.candidate]);
   return Object.freeze({
-    best: { ...best, video: winner! },
+    best: { ...finished[best]!, video: winner! },
     finished,
-    population,
+    population: delivered(events, finished),
     events,
-    rows,
+    rows: race.rows,
     cost: total,
     failures,
   });
 }
 
-/** The verdict on each video; one that throws takes nothing else down: the rest is asked again, one by one. */
-async function judge(
-  verifier: Verifier,
-  videos: readonly Video[],
-  prompt: string,
-  stage: Stage,
-  signal?: AbortSignal,
-): Promise<{ score: number; failure?: string }[]> {
-  const inputs = videos.map((video) => ({ video, prompt, stage }));
-  const ask = async (some: typeof inputs) => {
-    const scores = await verifier.score(some, signal ? { signal } : {});
-    if (scores.length !== some.length)
-      throw new Error(`${verifier.name} returned ${scores.length} scores for ${some.length} videos`);
-    return scores.map((score) =>
-      Number.isFinite(score)
-        ? { score }
-        : { score: Number.NaN, failure: `${verifier.name} returned ${score}` },
-    );
-  };
-  try {
-    return await ask(inputs);
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (inputs.length === 1) return [{ score: Number.NaN, failure: (error as Error).message }];
-    const verdicts = [];
-    for (const video of videos) verdicts.push((await judge(verifier, [video], prompt, stage, signal))[0]!);
-    return verdicts;
-  }
+/** The sample that the strategy named last, or all that was finished. */
+function delivered(events: readonly Stamped[], finished: readonly Scored[]): readonly Scored[] {
+  const named = events.findLast((event) => event.type === "population");
+  if (named?.type !== "population") return finished;
+  const byLineage = new Map(finished.map((one) => [one.candidate.lineage.join("."), one]));
+  return named.lineages.map((lineage) => byLineage.get(lineage.join("."))!);
 }
 
 /** Answers of an earlier, interrupted run of the same search. */

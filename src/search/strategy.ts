@@ -17,6 +17,8 @@ import type { SearchSpace } from "./space.ts";
 export interface Scored {
   readonly candidate: Candidate;
   readonly score: number;
+  /** Scores of an ensemble's members, NaN = failed. */
+  readonly parts?: readonly number[];
   readonly failure?: string;
 }
 
@@ -76,6 +78,11 @@ export interface SearchContext {
   readonly rng: Rng;
   /** NFE left; Infinity without a budget. */
   readonly remaining: () => number;
+  /**
+   * Scores of candidates from several calls, made comparable: a ranking ensemble ranks them anew against each other,
+   * any other verifier's scores stay as they are.
+   */
+  compare(scored: readonly Scored[]): readonly number[];
   /** Announces candidates (for the tree view) and passes them on. */
   born(candidates: readonly Candidate[], origin: Origin): AsyncGenerator<SearchEvent, readonly Candidate[]>;
   advance(candidates: readonly Candidate[], to: Position): AsyncGenerator<SearchEvent, readonly Candidate[]>;

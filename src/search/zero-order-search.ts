@@ -6,12 +6,14 @@
  * A neighbour is sqrt(1 - rate^2) pivot + rate z, so it stays on the shell of N(0, I); the paper steps by a fixed
  * distance. Use a deterministic solver, or the noise of the steps blurs what the initial noise decides.
  */
+import type { Candidate } from "./candidate.ts";
 import type { SearchSpace } from "./space.ts";
 import {
   checkCounts,
   endOf,
   fullCost,
   ranking,
+  type Scored,
   type SearchContext,
   type SearchEvent,
   type SearchStrategy,
@@ -53,19 +55,21 @@ export function zeroOrderSearch({
       born,
       advance,
       score,
+      compare,
     }: SearchContext): AsyncGenerator<SearchEvent, void> {
       let noises = yield* born([space.root(0, seed)], "root");
-      let pivot = { noise: noises[0]!, score: -Infinity };
+      let pivot: { readonly noise: Candidate; readonly verdict: Scored } | undefined;
       for (let i = 0, births = 1; ; i++) {
         const judged = yield* score(yield* advance(noises, endOf(space)), "end");
-        const scores = judged.map((one) => one.score);
-        yield { type: "generation", index: i, ...summary(scores) };
-        const best = ranking(scores)[0]!;
-        if (scores[best]! > pivot.score) pivot = { noise: noises[best]!, score: scores[best]! };
+        yield { type: "generation", index: i, ...summary(judged.map((one) => one.score)) };
+        const tried = judged.map((verdict, j) => ({ noise: noises[j]!, verdict }));
+        const rivals = pivot ? [pivot, ...tried] : tried;
+        pivot = rivals[ranking(compare(rivals.map((one) => one.verdict)))[0]!]!;
         const count = Math.min(neighbours, Math.floor(remaining() / fullCost(space)));
         if (i === iterations || count === 0) return;
-        const tried = Array.from({ length: count }, () => space.mutate(pivot.noise, births++, { rate }));
-        noises = yield* born(tried, "mutate");
+        const { noise } = pivot;
+        const next = Array.from({ length: count }, () => space.mutate(noise, births++, { rate }));
+        noises = yield* born(next, "mutate");
         space.keep([]);
       }
     },

@@ -14,11 +14,23 @@ export interface VerifierInput {
   readonly stage: Stage;
 }
 
+export interface VerifyOptions {
+  readonly signal?: AbortSignal;
+}
+
 export interface Verifier {
   readonly name: string;
   /** One score per input, higher is better; NaN marks an input that could not be judged. */
-  score(
-    inputs: readonly VerifierInput[],
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<readonly number[]>;
+  score(inputs: readonly VerifierInput[], options?: VerifyOptions): Promise<readonly number[]>;
+  /**
+   * Of an ensemble whose verdict depends on whom a video is compared with (ranks): its members and how their scores
+   * become verdicts. Search keeps the members' scores and combines them over all who compete.
+   */
+  readonly ensemble?: EnsembleRule;
+}
+
+export interface EnsembleRule {
+  readonly members: readonly Verifier[];
+  /** @param scores [member][candidate], NaN = not judged; returns one verdict per candidate, NaN if nobody judged it */
+  combine(scores: readonly (readonly number[])[]): readonly number[];
 }
