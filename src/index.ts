@@ -109,7 +109,30 @@ export {
 } from "./tensor/safetensors.ts";
 export { type Tensor, tf, type Variable } from "./tensor/tf.ts";
 // verify
+export { averageRanks, ensemble, zScoreEnsemble } from "./verify/ensemble.ts";
+export { hierarchical, type PromptSplitter, ruleSplitter, type SubPrompts } from "./verify/hierarchical.ts";
+export { noisy } from "./verify/noisy.ts";
+export {
+  colorProxy,
+  motionProxy,
+  shapeProxy,
+  sharpnessProxy,
+  smoothnessProxy,
+  vividProxy,
+} from "./verify/proxies.ts";
 export type { Stage, Verifier, VerifierInput } from "./verify/verifier.ts";
+export { type VlmClient, vlmClient } from "./verify/vlm/client.ts";
+export { llmSplitter } from "./verify/vlm/llm-splitter.ts";
+export {
+  clarityQuestion,
+  potentialQuestion,
+  type QuestionSet,
+  questions,
+  stageQuestions,
+  visionReward,
+} from "./verify/vlm/questions.ts";
+export { replayCache } from "./verify/vlm/replay-cache.ts";
+export { VerdictError, vlmVerifier } from "./verify/vlm/vlm-verifier.ts";
 // video
 export type { Codec } from "./video/codec.ts";
 export { type Batch, type Dataset, type Example, stackVideos, unstackVideos } from "./video/dataset.ts";

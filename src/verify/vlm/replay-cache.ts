@@ -4,7 +4,7 @@
  *   record   answers are read from the file and new ones appended (default)
  *   replay   only the file answers; a question that is not in it is an error: nothing goes over the network
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from "node:fs";
 import { dirname } from "node:path";
 import type { VlmAnswer } from "./client.ts";
 
@@ -24,20 +24,23 @@ export function replayCache(
   const answers = new Map<string, VlmAnswer>();
   const text = existsSync(path) ? readFileSync(path, "utf8") : "";
   const lines = text.split("\n");
+  let torn = "";
   lines.forEach((line, i) => {
     if (line.trim() === "") return;
     try {
       const { key, ...answer } = JSON.parse(line) as { key: string } & VlmAnswer;
       answers.set(key, answer);
     } catch (error) {
-      if (i === lines.length - 1) return;
+      if (i === lines.length - 1) {
+        torn = line;
+        return;
+      }
       throw new SyntaxError(
         `Cannot read the recorded answers as line ${i + 1} of ${path} is not JSON: ${(error as Error).message}.`,
       );
     }
   });
-  // A torn last line must not swallow the next record.
-  let separator = text === "" || text.endsWith("\n") ? "" : "\n";
+  let separator = text === "" || text.endsWith("\n") || torn ? "" : "\n";
   return Object.freeze({
     get size() {
       return answers.size;
@@ -46,6 +49,9 @@ export function replayCache(
     put(key: string, answer: VlmAnswer) {
       answers.set(key, answer);
       mkdirSync(dirname(path), { recursive: true });
+      // What a kill left half-written is cut off, so that the next record does not grow onto it.
+      if (torn) truncateSync(path, Buffer.byteLength(text.slice(0, text.length - torn.length)));
+      torn = "";
       appendFileSync(path, `${separator}${JSON.stringify({ key, ...answer })}\n`);
       separator = "";
     },
