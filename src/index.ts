@@ -112,6 +112,7 @@ export { type Tensor, tf, type Variable } from "./tensor/tf.ts";
 export { averageRanks, ensemble, zScoreEnsemble } from "./verify/ensemble.ts";
 export { hierarchical, type PromptSplitter, ruleSplitter, type SubPrompts } from "./verify/hierarchical.ts";
 export { noisy } from "./verify/noisy.ts";
+export { oracle } from "./verify/oracle.ts";
 export {
   colorProxy,
   motionProxy,
