@@ -11,7 +11,6 @@ import { type failureOf, syntaxFailure } from "./traceback.ts";
 
 const session = new inspector.Session();
 session.connect();
-process.once("exit", () => session.disconnect()); // Node waits for a connected debugger otherwise, and says so.
 
 const GROUP = "cell";
 
@@ -122,4 +121,25 @@ export function declaredNames(): string[] {
     names = reply?.names ?? [];
   });
   return names;
+}
+
+/** Evaluates at once, also while a cell runs: a plain script, which sees the names of all cells. */
+function evaluateNow(expression: string): void {
+  session.post("Runtime.evaluate", { expression, objectGroup: GROUP, silent: true });
+}
+
+/** The present values of all names that cells have declared; what is not initialised yet is left out. */
+export function variables(): Record<string, unknown> {
+  const kept = slots.out;
+  const reads = declaredNames().map((name) => `try { __k.out[${JSON.stringify(name)}] = ${name} } catch {}`);
+  const found: Record<string, unknown> = {};
+  slots.out = found;
+  evaluateNow(`${reads.join("\n")}\n;undefined`);
+  slots.out = kept;
+  return found;
+}
+
+/** Sets a declared name to `undefined`. */
+export function dropVariable(name: string): void {
+  evaluateNow(`${name} = undefined;undefined`);
 }

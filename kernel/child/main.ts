@@ -5,16 +5,9 @@
  */
 import { Console } from "node:console";
 import { captureStreams, send, setOutputParent, writeFully } from "./channel.ts";
+import { takeComm } from "./comm.ts";
 import { abandonDisplays, settleDisplays } from "./display.ts";
-import {
-  declaredNames,
-  evaluate,
-  evaluateExpression,
-  installRuntime,
-  release,
-  Shown,
-  takeOut,
-} from "./evaluate.ts";
+import { evaluate, evaluateExpression, installRuntime, release, Shown, takeOut } from "./evaluate.ts";
 import type { Command, Failure, Outcome, RunCommand } from "./frames.ts";
 import { installGlobals } from "./globals.ts";
 import { beginCell, endCell, Interrupted } from "./interrupt.ts";
@@ -91,7 +84,9 @@ function reportStray(title: string, thrown: unknown): void {
 
 function take(command: Command): void {
   if (command.op === "run") void runCell(command);
-  else if (command.op === "exit") process.exit(0);
+  else if (command.op === "comm")
+    void takeComm(command, (thrown) => reportStray(`The handler of a ${command.message} failed`, thrown));
+  else process.exit(0);
 }
 
 process.on("SIGINT", () => {}); // Interrupts come through the watchdog.
@@ -103,7 +98,7 @@ captureStreams();
 globalThis.console = new Console({ stdout: process.stdout, stderr: process.stderr });
 installRuntime();
 installModules(process.cwd());
-installGlobals(declaredNames);
+installGlobals();
 startWatchdog();
 process.on("message", take);
 send({ type: "ready" });

@@ -12,6 +12,9 @@ export interface NativeOutput {
 /** A user may close or redirect a descriptor: a cell never waits longer than this for its marker. */
 const LONGEST_WAIT_MS = 500;
 
+/** Node says so when a process ends that an inspector session is connected to, here the watchdog's. */
+const DEBUGGER_NOTE = "Waiting for the debugger to disconnect...\n";
+
 export interface NativeStreams {
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -28,7 +31,7 @@ export function nativeOutput(
     const decoder = new TextDecoder();
     let held: Buffer = Buffer.alloc(0);
     const emit = (bytes: Uint8Array): void => {
-      const text = decoder.decode(bytes, { stream: true });
+      const text = decoder.decode(bytes, { stream: true }).replace(DEBUGGER_NOTE, "");
       if (text !== "") onText(name, text);
     };
     streams[name].on("data", (chunk: Buffer) => {
