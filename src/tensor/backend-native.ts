@@ -8,7 +8,7 @@
 import { createRequire } from "node:module";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
-import type { Chunk, Engine } from "./backend.ts";
+import { type Chunk, type Engine, sizeClass } from "./backend.ts";
 import { packageRoot } from "./package-root.ts";
 
 interface Addon {
@@ -31,13 +31,6 @@ export interface NativeEngine extends Engine {
 
 const MAX_ARGS = 8192;
 const ALIGN = 64;
-
-/** Sizes are rounded up to one of eight steps per power of two, so that at most 1/8 is wasted. */
-export function sizeClass(bytes: number): number {
-  if (bytes <= 256) return 256;
-  const step = 2 ** Math.max(Math.floor(Math.log2(bytes - 1)) - 3, 6);
-  return Math.ceil(bytes / step) * step;
-}
 
 class NativeChunk implements Chunk {
   readonly buffer: ArrayBuffer;

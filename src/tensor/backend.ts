@@ -78,6 +78,13 @@ export function sizeOf(shape: readonly number[]): number {
   return n;
 }
 
+/** Sizes are rounded up to one of eight steps per power of two, so that at most 1/8 is wasted. */
+export function sizeClass(bytes: number): number {
+  if (bytes <= 256) return 256;
+  const step = 2 ** Math.max(Math.floor(Math.log2(bytes - 1)) - 3, 6);
+  return Math.ceil(bytes / step) * step;
+}
+
 export class EngineBackend extends tf.KernelBackend {
   readonly engine: Engine;
   /** Blocks of data ids made by another backend and moved here. */

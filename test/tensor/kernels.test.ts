@@ -4,7 +4,7 @@ import { fallbackKernels } from "../../src/tensor/kernels/rest.ts";
 import { type Tensor, tf } from "../../src/tensor/tf.ts";
 import { inputsOf, type Outcome, outcome, plainCases } from "./plain-cases.ts";
 
-const backends: ("native" | "wasm")[] = ["native"];
+const backends = ["native", "wasm"] as const;
 
 function close(actual: Float32Array, expected: Float32Array, tolerance: number): string | undefined {
   if (actual.length !== expected.length) return `length ${actual.length} instead of ${expected.length}`;

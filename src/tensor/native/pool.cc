@@ -65,9 +65,9 @@ struct Pool {
   Barrier gate{};
   char* common = reserve(ZT_COMMON_BYTES);
 
-  void work(int index) {
+  // `seen`: the generation when the thread was made; later ones are its jobs.
+  void work(int index, int seen) {
     char* own = reserve(ZT_OWN_BYTES);
-    int seen = 0;
     while (true) {
       int spins = 0;
       while (generation.load(std::memory_order_acquire) == seen) {
@@ -92,7 +92,7 @@ struct Pool {
   bool grow(int wanted) {
     while (workers < wanted) {
       try {
-        std::thread(&Pool::work, this, workers + 1).detach();
+        std::thread(&Pool::work, this, workers + 1, generation.load()).detach();
       } catch (...) {
         return workers > 0;
       }
