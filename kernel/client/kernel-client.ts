@@ -29,6 +29,8 @@ export interface KernelClient {
   request(channel: "shell" | "control", type: string, content?: JsonObject): Promise<Message>;
   /** Round trip of the heartbeat in ms. */
   heartbeat(): Promise<number>;
+  /** Called for iopub messages of requests that are over: late output of timers, updates of earlier displays. */
+  onLate(listener: (message: Message) => void): void;
   /** Rejects all that is open, e.g. because the process is gone. */
   fail(error: Error): void;
   close(): void;
@@ -64,6 +66,7 @@ export function connectKernel(connection: Connection): KernelClient {
   const open = new Map<string, Open>();
   let failure: Error | undefined;
   let hasIopub = false;
+  let late: (message: Message) => void = () => undefined;
   const newMessage = (type: string, content: JsonObject, parent: Header | null = null): Message => ({
     identities: [],
     header: {
@@ -111,7 +114,10 @@ export function connectKernel(connection: Connection): KernelClient {
     hasIopub = true;
     const id = message.parent?.msg_id;
     const entry = id === undefined ? undefined : open.get(id);
-    if (id === undefined || entry === undefined) return;
+    if (id === undefined || entry === undefined) {
+      late(message);
+      return;
+    }
     entry.onMessage?.(message);
     if (message.header.msg_type === "status" && message.content["execution_state"] === "idle") {
       entry.needsIdle = false;
@@ -201,6 +207,9 @@ export function connectKernel(connection: Connection): KernelClient {
       await heart.send("ping");
       await heart.receive();
       return performance.now() - start;
+    },
+    onLate(listener: (message: Message) => void) {
+      late = listener;
     },
     fail,
     close() {

@@ -7,6 +7,7 @@ import type { CodeCell, JsonObject, Notebook, Output } from "../nbformat/noteboo
 import { isCodeCell, isJsonObject, tagsOf } from "../nbformat/notebook.ts";
 import { recordOutputs } from "../nbformat/outputs.ts";
 import { writeNotebookFile } from "../nbformat/write.ts";
+import type { Message } from "../protocol/message.ts";
 import { eventQueue } from "./event-queue.ts";
 import { contentOf } from "./kernel-client.ts";
 import { type KernelSession, startKernelSession } from "./kernel-session.ts";
@@ -108,6 +109,29 @@ export async function* runNotebook(
     save();
 
     const recorder = recordOutputs();
+    let events = eventQueue<RunEvent>();
+    const cellOf = new Map<string, CodeCell>();
+    const take = (cell: CodeCell, message: Message) => {
+      for (const change of recorder.record(cell, message.header.msg_type, contentOf(message))) {
+        const cellIndex = result.cells.indexOf(change.cell);
+        if (change.kind === "cleared") events.push({ type: "clear", cell: change.cell, cellIndex });
+        else {
+          const output = change.cell.outputs[change.outputIndex]!;
+          events.push({
+            type: "output",
+            cell: change.cell,
+            cellIndex,
+            output,
+            isUpdate: change.kind === "changed",
+          });
+        }
+      }
+    };
+    // What a timer of an earlier cell says belongs to that cell, as in a front end.
+    session.client.onLate((message) => {
+      const cell = cellOf.get(message.parent?.msg_id ?? "");
+      if (cell !== undefined) take(cell, message);
+    });
     let failure: Failure | undefined;
     for (const [position, { cell, cellIndex }] of work.entries()) {
       if (signal?.aborted) break;
@@ -115,31 +139,16 @@ export async function* runNotebook(
       yield { type: "cell", ...place };
       const cellStartedAt = performance.now();
 
-      const events = eventQueue<RunEvent>();
+      events = eventQueue<RunEvent>();
       const mayFail = options.continuesAfterErrors === true || tagsOf(cell).includes("raises-exception");
       const outcome = session
         .runCell(cell.source, {
           stopsOnError: !mayFail,
           onMessage: (message) => {
-            const content = contentOf(message);
-            if (typeof content["execution_count"] === "number")
-              cell.execution_count = content["execution_count"];
-            for (const change of recorder.record(cell, message.header.msg_type, content)) {
-              const index = result.cells.indexOf(change.cell);
-              if (change.kind === "cleared")
-                events.push({ type: "clear", cell: change.cell, cellIndex: index });
-              else {
-                const changed = change.cell.outputs[change.outputIndex]!;
-                const isUpdate = change.kind === "changed";
-                events.push({
-                  type: "output",
-                  cell: change.cell,
-                  cellIndex: index,
-                  output: changed,
-                  isUpdate,
-                });
-              }
-            }
+            if (message.parent !== null) cellOf.set(message.parent.msg_id, cell);
+            const count = contentOf(message)["execution_count"];
+            if (typeof count === "number") cell.execution_count = count;
+            take(cell, message);
           },
         })
         .finally(() => events.end());

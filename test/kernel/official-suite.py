@@ -29,7 +29,7 @@ class Kernel(suite.KernelTests):
     ]
     code_display_data = [
         {"code": "display({ 'text/html': '<b>x</b>' })", "mime": "text/html"},
-        {"code": "display.markdown('*x*')", "mime": "text/markdown"},
+        {"code": "display({ 'text/markdown': '*x*', 'text/plain': 'x' })", "mime": "text/markdown"},
     ]
     code_inspect_sample = "Math.sqrt"
     supported_history_operations = ("tail", "range", "search")

@@ -153,9 +153,9 @@ describe("runNotebook", () => {
       cwd: folder,
       timeout: 1500,
     });
-    expect(performance.now() - started).toBeLessThan(20_000);
+    expect(performance.now() - started).toBeLessThan(30_000);
     expect(result.failure).toMatchObject({ number: 1, ename: "CellTimeout" });
-    expect(result.failure!.evalue).toContain("longer than the 1.5 s");
+    expect(result.failure!.evalue).toContain("longer than the 8 s");
     expect(texts(result)[0]).toContain("begun\n");
     expect(texts(result)[1]).toBe("");
   });
