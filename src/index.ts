@@ -137,6 +137,10 @@ export { VerdictError, vlmVerifier } from "./verify/vlm/vlm-verifier.ts";
 // video
 export type { Codec } from "./video/codec.ts";
 export { type Batch, type Dataset, type Example, stackVideos, unstackVideos } from "./video/dataset.ts";
+export { type DecodeOptions, decodeVideo } from "./video/decode.ts";
+export { contactSheet, type Displayable, filmStrip, sideBySide } from "./video/display.ts";
+export { encodeVideo, type VideoFormat } from "./video/encode.ts";
+export { type FolderDataset, type FolderOptions, folderDataset } from "./video/folder.ts";
 export { fitPcaCodec, loadPcaCodec, pcaCodec, savePcaCodec, worldCodec } from "./video/pca-codec.ts";
 export { clip, type Video, type VideoInit, video } from "./video/video.ts";
 export {

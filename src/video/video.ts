@@ -21,6 +21,16 @@ export interface VideoInit {
   readonly prompt?: string;
 }
 
+/** Adds the drawing method outside of the enumerable fields, so that a video compares and prints as plain data. */
+function showing(fields: Video): Video {
+  const value = { ...fields };
+  Object.defineProperty(value, Symbol.for("Jupyter.display"), {
+    // Encoders are loaded when a video is first shown.
+    value: async () => (await import("./display.ts")).videoBundle(value),
+  });
+  return Object.freeze(value);
+}
+
 /** @throws RangeError when the data does not fill frames x height x width x 3. */
 export function video(init: VideoInit): Video {
   const { numFrames, height, width, data } = init;
@@ -30,7 +40,7 @@ export function video(init: VideoInit): Video {
       `Cannot make a video of ${numFrames} frames of ${height}x${width} RGB: it needs ${expected} values, got ${data.length}.`,
     );
   }
-  return Object.freeze({ fps: 8, ...init });
+  return showing({ fps: 8, ...init });
 }
 
 /** Frames `from` (inclusive) to `to` (exclusive) as a new video sharing the data. */
@@ -41,7 +51,7 @@ export function clip(source: Video, from: number, to: number): Video {
     );
   }
   const size = source.height * source.width * 3;
-  return Object.freeze({
+  return showing({
     ...source,
     numFrames: to - from,
     data: source.data.subarray(from * size, to * size),
