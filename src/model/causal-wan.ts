@@ -123,15 +123,30 @@ export function causalWan(
 ): CausalWan {
   const checked = checkConfig(config);
   const source = rng(options.seed ?? 0);
-  const weights = new Map<string, Variable>();
+  const initial = new Map<string, Tensor>();
   for (const [name, shape] of weightShapes(checked)) {
-    const values = initialWeight(checked, name, shape, source);
+    initial.set(name, tf.tensor(initialWeight(checked, name, shape, source), [...shape], "float32"));
+  }
+  const model = modelOf(checked, options.textEncoder, initial, options);
+  tf.dispose([...initial.values()]);
+  return model;
+}
+
+/** A model whose trainable weights start as copies of these tensors. */
+export function modelOf(
+  config: CausalWanConfig,
+  textEncoder: TextEncoder,
+  initial: ReadonlyMap<string, Tensor>,
+  options: HistoryOptions & { readonly history?: HistoryPolicy } = {},
+): CausalWan {
+  const weights = new Map<string, Variable>();
+  for (const name of weightShapes(config).keys()) {
     weights.set(
       name,
-      tf.tidy(() => tf.variable(tf.tensor(values, [...shape], "float32"))),
+      tf.tidy(() => tf.variable(initial.get(name)!.clone())),
     );
   }
-  return view(checked, options.textEncoder, weights, options.history ?? dense(), options);
+  return view(config, textEncoder, weights, options.history ?? dense(), options);
 }
 
 function view(
