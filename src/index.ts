@@ -26,6 +26,20 @@ export {
   type TimestepSampler,
   uniformTime,
 } from "./diffusion/timesteps.ts";
+// lab
+export { type Claim, type ClaimOptions, claim, type ListedClaim, listClaims } from "./lab/claim.ts";
+export { dataFrame, exportParquet, query, queryRows } from "./lab/query.ts";
+export { attachRun, type OpenRunOptions, openRun, type Run } from "./lab/run.ts";
+export {
+  type Comparison,
+  collectGarbage,
+  compareRuns,
+  damagedRuns,
+  deleteRun,
+  listRuns,
+  missingBlobs,
+} from "./lab/store.ts";
+export { rowsToCsv, type Table, type TableOptions, table } from "./lab/table.ts";
 export type { Interval } from "./metrics/statistics/bootstrap.ts";
 // metrics: statistics
 export * as statistics from "./metrics/statistics/statistics.ts";
