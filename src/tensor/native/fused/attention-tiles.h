@@ -7,8 +7,8 @@
 // Each element is one chain of multiply-adds in the order of the sum, whatever the tile: a row does not depend on the
 // rows computed beside it.
 #pragma once
-#include "norm.h"
 #include "../gemm.h"
+#include "lanes.h"
 
 namespace ZT_NS {
 
@@ -17,6 +17,7 @@ enum {
   ATTN_PANELS = 288 / VL / NV * NV,         // panels of keys of a block
   ATTN_STRIDE = ATTN_PANELS * VL,           // floats between rows of scores
   TILE_ROWS = MR,
+  SCORE_PANELS = NV < 2 ? 1 : 2,            // a third would leave no register for the row pointers
 };
 
 // Keys key0 .. key0+VL-1, of which lanes lo .. hi-1 take part.
@@ -29,11 +30,6 @@ struct Panel {
   int lo, hi;
 };
 
-#if defined(__clang__)
-#define ZT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define ZT_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
-#endif
 // Exchanges one bit of the row number with the same bit of the lane number.
 #define ZT_EXCHANGE(bit, low, high)                  \
   _Pragma("GCC unroll 16") for (int i = 0; i < VL; i++) if (!(i & bit)) { \
@@ -61,8 +57,16 @@ static ZT_INLINE void transpose(vf* r) {
 #endif
 }
 
+// Heads lie beside each other, so the rows of one are far apart: no hardware fetches them ahead. What follows the rows
+// at hand is needed next (or never: a prefetch cannot fault).
+static ZT_INLINE void prefetch_rows(const float* x, long ld, long n, long d) {
+  for (long i = 0; i < n; i++)
+    for (long j = 0; j < d; j += 16) __builtin_prefetch(x + i * ld + j);
+}
+
 // Rows of [n][d] (leading dimension ld; missing ones are zero) as columns [d][VL].
 static void pack_columns(const float* x, long ld, long n, long d, float* o) {
+  prefetch_rows(x + VL * ld, ld, VL, d);
   for (long d0 = 0; d0 < d; d0 += VL) {
     const long w = d - d0 < VL ? d - d0 : VL;
     vf r[VL];
@@ -79,6 +83,7 @@ static void pack_columns(const float* x, long ld, long n, long d, float* o) {
 }
 // The same rows padded to dp floats each.
 static void pack_rows(const float* x, long ld, long n, long rows, long d, long dp, float* o) {
+  prefetch_rows(x + rows * ld, ld, rows, d);
   for (long i = 0; i < rows; i++)
     for (long j = 0; j < dp; j += VL)
       store(o + i * dp + j, i < n ? load_n(x + i * ld + j, d - j < VL ? d - j : VL) : splat(0.0f));
@@ -117,10 +122,10 @@ template <int R>
 static void score_rows(const float* const* q, const Panel* panels, long count, bool of_values, long d, float scale,
                        float* const* s) {
   long p = 0;
-  const float* k[NV];
-  for (; p + NV <= count; p += NV) {
-    for (int n = 0; n < NV; n++) k[n] = of_values ? panels[p + n].value_columns : panels[p + n].key_columns;
-    score_tile<R, NV>(q, k, d, scale, s, p * VL);
+  const float* k[SCORE_PANELS];
+  for (; p + SCORE_PANELS <= count; p += SCORE_PANELS) {
+    for (int n = 0; n < SCORE_PANELS; n++) k[n] = of_values ? panels[p + n].value_columns : panels[p + n].key_columns;
+    score_tile<R, SCORE_PANELS>(q, k, d, scale, s, p * VL);
   }
   for (; p < count; p++) {
     k[0] = of_values ? panels[p].value_columns : panels[p].key_columns;

@@ -210,7 +210,7 @@ struct Router {
           // While places are free every candidate is considered; after that only what beats the last place.
           const float bar = order[r * top + top - 1] < 0 ? -__builtin_inff() : best[r * top + top - 1];
           const vf above = select(open_lanes & (v >= splat(bar)), splat(1.0f), splat(0.0f));
-          if (max_lanes(above) > 0)
+          if (lane_max(above) > 0)
             for (int l = 0; l < VL; l++)
               if (above[l] > 0) consider(r, v[l], (int32_t)((p0 + i) * VL + l));
         }
@@ -257,7 +257,7 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
         }
         top = select(v > top, v, top);
       }
-      const float before = block.m[rows[i]], here = max_lanes(top), m = here > before ? here : before;
+      const float before = block.m[rows[i]], here = lane_max(top), m = here > before ? here : before;
       // Without a finite score so far, any reference will do.
       const vf reference = splat(m == -__builtin_inff() ? 0 : m);
       vf sum = splat(0.0f);
@@ -267,7 +267,7 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
         sum += e;
       }
       alpha[i] = before == -__builtin_inff() ? 0 : exp(splat(before) - reference)[0];
-      block.l[rows[i]] = block.l[rows[i]] * alpha[i] + sum_lanes(sum);
+      block.l[rows[i]] = block.l[rows[i]] * alpha[i] + lane_sum(sum);
       block.m[rows[i]] = m;
     }
     mix(s, n, panels, count, false, source.dp, alpha, o);
@@ -450,9 +450,10 @@ static void attention_grad(const double* x, Team& team) {
         pack_rows(g + at, a.width, n, n, a.d, a.dp, block.g[0]);
         for (long i = 0; i < n; i++) {
           block.lse[i] = lse[bh * a.queries + r0 + i];
+          prefetch_rows(o + at + (i + 8) * a.width, a.width, 1, a.d);
           vf s = splat(0.0f);
           for_lanes(a.d, [&](long j, long w) { s = fma(load_n(o + at + i * a.width + j, w), load(block.g[i] + j), s); });
-          block.delta[i] = sum_lanes(s);
+          block.delta[i] = lane_sum(s);
           for (long j = 0; j < a.dp; j += VL) store(block.dq[i] + j, splat(0.0f));
         }
         PanelWalk walk;

@@ -1,6 +1,6 @@
 // Moves of whole rows: key/value caches, mean keys, patches.
 #pragma once
-#include "norm.h"
+#include "lanes.h"
 
 namespace ZT_NS {
 

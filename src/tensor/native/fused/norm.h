@@ -2,33 +2,21 @@
 // A row is computed by one thread and depends on nothing but itself. Reductions over rows (gradients of parameters)
 // are done a chunk or a block of columns per thread, rows in order.
 #pragma once
-#include "../simd.h"
+#include "lanes.h"
 
 namespace ZT_NS {
-
-template <typename F>
-static ZT_INLINE void for_lanes(long n, F f) {  // f(offset, count)
-  long j = 0;
-  for (; j + VL <= n; j += VL) f(j, (long)VL);
-  if (j < n) f(j, n - j);
-}
-static ZT_INLINE vf load_n(const float* p, long n, float fill = 0) { return n == VL ? load(p) : load_part(p, n, fill); }
-static ZT_INLINE void store_n(float* p, vf v, long n) {
-  if (n == VL) store(p, v);
-  else store_part(p, v, n);
-}
 
 static ZT_INLINE void row_stats(const float* p, long d, float eps, float& mean, float& rstd) {
   vf s = splat(0.0f);
   for_lanes(d, [&](long j, long n) { s += load_n(p + j, n); });
-  mean = sum_lanes(s) / d;
+  mean = lane_sum(s) / d;
   vf q = splat(0.0f);
   const vf m = splat(mean);
   for_lanes(d, [&](long j, long n) {
     vf c = load_n(p + j, n, mean) - m;
     q = fma(c, c, q);
   });
-  rstd = 1 / __builtin_sqrtf(sum_lanes(q) / d + eps);
+  rstd = 1 / __builtin_sqrtf(lane_sum(q) / d + eps);
 }
 
 // rows, d, rows per parameter row, eps, x, scale, shift, out, stats, one: out = xhat (one + scale) + shift. `scale`
@@ -66,7 +54,7 @@ static ZT_INLINE void layer_norm_row_grad(const float* p, const float* g, const 
     s0 += t;
     s1 = fma(t, (load_n(p + j, n) - m) * r, s1);
   });
-  const vf c0 = splat(sum_lanes(s0) / d), c1 = splat(sum_lanes(s1) / d);
+  const vf c0 = splat(lane_sum(s0) / d), c1 = splat(lane_sum(s1) / d);
   for_lanes(d, [&](long j, long n) {
     vf t = load_n(g + j, n);
     if (a) t = t * (load_n(a + j, n) + u);
@@ -155,7 +143,7 @@ static void norm_rope(const double* x, Team& team) {
         vf v = load_n(p + j, n);
         q = fma(v, v, q);
       });
-      const vf r = splat(1 / __builtin_sqrtf(sum_lanes(q) / d + eps));
+      const vf r = splat(1 / __builtin_sqrtf(lane_sum(q) / d + eps));
       for_lanes(d, [&](long j, long n) { store_n(o + j, load_n(p + j, n) * r * load_n(weight + j, n), n); });
       p = o;
     }
@@ -189,8 +177,8 @@ static void norm_rope_grad(const double* x, Team& team) {
       q = fma(v, v, q);
       dot = fma(load_n(g + j, n) * load_n(weight + j, n), v, dot);
     });
-    const float r = 1 / __builtin_sqrtf(sum_lanes(q) / d + eps);
-    const vf rv = splat(r), c = splat(r * r * r * (sum_lanes(dot) / d));
+    const float r = 1 / __builtin_sqrtf(lane_sum(q) / d + eps);
+    const vf rv = splat(r), c = splat(r * r * r * (lane_sum(dot) / d));
     rstd[i] = r;
     for_lanes(d, [&](long j, long n) {
       store_n(o + j, load_n(g + j, n) * load_n(weight + j, n) * rv - load_n(p + j, n) * c, n);

@@ -1,7 +1,7 @@
 // AdamW over many tensors with global-norm clipping and moving average; the flow-matching loss. Sums over elements are
 // taken in double over blocks whose number depends on the sizes alone, and added in order.
 #pragma once
-#include "norm.h"
+#include "lanes.h"
 
 namespace ZT_NS {
 
@@ -30,7 +30,7 @@ static double square_sum(const float* p, long n) {
     vf v = load_n(p + j, m);
     s = fma(v, v, s);
   });
-  return sum_lanes(s);
+  return lane_sum(s);
 }
 
 struct Slots {
@@ -110,7 +110,7 @@ static void flow_matching_loss(const double* x, Team& team) {
         vf e = load_n(v + i + j, w) - load_n(t + i + j, w);
         s = fma(e, e, s);
       });
-      total += (double)(weight ? weight[i / per] : 1.0f) * sum_lanes(s);
+      total += (double)(weight ? weight[i / per] : 1.0f) * lane_sum(s);
       i = stop;
     }
     return total;
