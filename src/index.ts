@@ -31,6 +31,14 @@ export { type Claim, type ClaimOptions, claim, type ListedClaim, listClaims } fr
 export { dataFrame, exportParquet, query, queryRows } from "./lab/query.ts";
 export { attachRun, type OpenRunOptions, openRun, type Run } from "./lab/run.ts";
 export {
+  type Contender,
+  type ReportedMetric,
+  type ScalingResult,
+  type ScalingRow,
+  type ScalingStudyOptions,
+  scalingStudy,
+} from "./lab/scaling-study.ts";
+export {
   type Comparison,
   collectGarbage,
   compareRuns,
