@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { listKernelSpecs } from "../client/kernelspec.ts";
 import { packageVersion } from "../package-root.ts";
+import { type BenchCommandOptions, benchCommand } from "./bench-command.ts";
 import { doctorCommand } from "./doctor.ts";
 import {
   installedKernels,
@@ -136,6 +137,17 @@ program
   .option("--text", "as text (default)")
   .action(async (options: { readonly json: boolean }) => {
     process.exitCode = await doctorCommand(options);
+  });
+
+program
+  .command("bench")
+  .description("measure the kernel beside tslab, Deno and ipykernel")
+  .option("--repeats <n>", "starts per kernel", nonNegative, 5)
+  .option("--peers <names>", "comma-separated, or none", "tslab,deno,ipykernel")
+  .option("--json", "rows as JSON", false)
+  .action(async (options: BenchCommandOptions) => {
+    await benchCommand(options);
+    process.exit();
   });
 
 function placeOf({ prefix, sysPrefix }: PlaceOptions): Place {

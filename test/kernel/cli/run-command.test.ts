@@ -56,7 +56,7 @@ describe("run", () => {
       markdownCell("# Search"),
       codeCell("const steps = 5;\nconst name = 'a b';", { metadata: { tags: ["parameters"] } }),
       codeCell(
-        "display({ 'text/plain': "NFE of " + steps }, { metadata: { zoetrope: { nfe: 1200 + steps } } });",
+        "display({ 'text/plain': 'NFE of ' + steps }, { metadata: { zoetrope: { nfe: 1200 + steps } } });",
       ),
       codeCell("// say it\nconsole.log(name, process.cwd());"),
     );
