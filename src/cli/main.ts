@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program `zoetrope`: one command line over the kernel (its own process) and the library. */
 import { Command } from "commander";
+import { claims } from "./claims.ts";
 import { delegate } from "./delegate.ts";
 import { doctor } from "./doctor.ts";
 import { start } from "./start.ts";
@@ -42,6 +43,15 @@ program
   .option("--json", "as JSON", false)
   .action(async (options: { json: boolean }) => {
     process.exitCode = await doctor(options);
+  });
+
+program
+  .command("claims")
+  .description("list every claim in the run store with its verdict")
+  .option("--run <id>", "of one run only")
+  .option("--json", "as JSON", false)
+  .action((options: { json: boolean; run?: string }) => {
+    process.exitCode = claims(options);
   });
 
 try {
