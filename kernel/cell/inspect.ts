@@ -32,9 +32,14 @@ function signatureAt(service: ts.LanguageService, file: string, position: number
 
 function quickInfoAt(service: ts.LanguageService, file: string, position: number): Known | null {
   const info = service.getQuickInfoAtPosition(file, position);
-  if (info === undefined) return null;
+  // A name that nothing declares is "any" to the service.
+  if (info === undefined || info.kind === ts.ScriptElementKind.unknown) return null;
   return {
-    title: ts.displayPartsToString(info.displayParts),
+    title: ts
+      .displayPartsToString(info.displayParts)
+      // How a name of an earlier cell came here is the service's own affair.
+      .replace(/^\(alias\) /, "")
+      .replace(/\nimport [^\n]*$/, ""),
     documentation: ts.displayPartsToString(info.documentation),
     tags: info.tags ?? [],
   };

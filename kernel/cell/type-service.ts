@@ -9,10 +9,11 @@
  * Variables come through `typeof` (a cell may assign them), classes, functions, types and imports through an import.
  * Modules of earlier cells never change, so the compiler keeps them.
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { type DeclarationKind, declarationsOf, identifiersIn } from "./declarations.ts";
+import { rememberedDisk } from "./disk.ts";
 import { GLOBAL_DECLARATIONS } from "./globals.ts";
 import { parseCell, positionAt } from "./parse.ts";
 import { projectOf } from "./project.ts";
@@ -38,6 +39,8 @@ export interface TypeService {
   check(code: string): Diagnostic[];
   /** Makes the cell's declarations known to later cells. */
   commit(code: string): void;
+  /** Whether an earlier cell has declared a value of this name. */
+  isKnown(name: string): boolean;
   /** Opens the cell with all earlier names in sight, for completion and inspection. */
   open(code: string): Opened;
   /** Forgets all cells, as their variables are gone. */
@@ -66,12 +69,12 @@ export function typeService(folder: string): TypeService {
   const known = new Map<string, KnownName>();
   const globalsFile = join(folder, "__globals__.d.ts");
   const currentFile = join(folder, "__cell__.ts");
-  let version = 0;
+  let lastVersion = 0;
   let cells = 0;
   const put = (file: string, text: string): void => {
     if (files.get(file)?.text === text) return;
-    version++;
-    files.set(file, { text, version });
+    lastVersion++;
+    files.set(file, { text, version: lastVersion });
   };
   put(globalsFile, GLOBAL_DECLARATIONS);
   put(currentFile, "export {};");
@@ -81,30 +84,63 @@ export function typeService(folder: string): TypeService {
     if (file.includes("/node_modules/")) return "0";
     return String(ts.sys.getModifiedTime?.(file)?.getTime() ?? 0);
   };
-  const resolutions = ts.createModuleResolutionCache(folder, (name) => name, options);
+  const versionOf = (file: string): string => String(files.get(file)?.version ?? stampOf(file));
+  const snapshots = new Map<string, { readonly version: string; readonly snapshot: ts.IScriptSnapshot }>();
+  /** Asked for each file of the program at each cell. */
+  function snapshotOf(file: string): ts.IScriptSnapshot | undefined {
+    const version = versionOf(file);
+    const known = snapshots.get(file);
+    if (known?.version === version) return known.snapshot;
+    const text = files.get(file)?.text ?? disk.readFile(file);
+    if (text === undefined) return undefined;
+    const snapshot = ts.ScriptSnapshot.fromString(text);
+    snapshots.set(file, { version, snapshot });
+    return snapshot;
+  }
+
+  const disk = rememberedDisk();
+  const resolutions = new Map<string, ts.ResolvedModuleWithFailedLookupLocations>();
+  /** Something was not found: look again for the next cell, as it may be there by then. */
+  let missing = false;
+
+  function resolve(
+    text: string,
+    containing: string,
+    settings: ts.CompilerOptions,
+    redirected: ts.ResolvedProjectReference | undefined,
+  ): ts.ResolvedModuleWithFailedLookupLocations {
+    const cell = /^\.\/(__cell_\d+)$/.exec(text);
+    if (cell !== null) {
+      const resolvedFileName = join(folder, `${cell[1]}.ts`);
+      return { resolvedModule: { resolvedFileName, extension: ts.Extension.Ts } } as never;
+    }
+    const key = `${dirname(containing)}\0${text}`;
+    const known = resolutions.get(key);
+    if (known !== undefined) return known;
+    let found = ts.resolveModuleName(text, containing, settings, host, undefined, redirected);
+    // As at run time: what the notebook's project lacks comes from the kernel's package.
+    if (found.resolvedModule === undefined && !/^[./]/.test(text))
+      found = ts.resolveModuleName(text, kernelFile, settings, host, undefined, redirected);
+    if (found.resolvedModule === undefined) missing ||= containing === currentFile;
+    resolutions.set(key, found);
+    return found;
+  }
+
   const host: ts.LanguageServiceHost = {
     getScriptFileNames: () => [globalsFile, ...roots, currentFile],
-    getScriptVersion: (file) => String(files.get(file)?.version ?? stampOf(file)),
-    getScriptSnapshot: (file) => {
-      const text = files.get(file)?.text ?? ts.sys.readFile(file);
-      return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
-    },
+    getScriptVersion: versionOf,
+    getScriptSnapshot: snapshotOf,
     getCurrentDirectory: () => folder,
     getCompilationSettings: () => options,
     getDefaultLibFileName: (settings) => ts.getDefaultLibFilePath(settings),
-    fileExists: (file) => files.has(file) || ts.sys.fileExists(file),
-    readFile: (file) => files.get(file)?.text ?? ts.sys.readFile(file),
+    fileExists: (file) => files.has(file) || disk.fileExists(file),
+    readFile: (file) => files.get(file)?.text ?? disk.readFile(file),
     readDirectory: ts.sys.readDirectory,
-    directoryExists: ts.sys.directoryExists,
-    getDirectories: ts.sys.getDirectories,
-    ...(ts.sys.realpath === undefined ? {} : { realpath: ts.sys.realpath }),
+    directoryExists: disk.directoryExists,
+    getDirectories: disk.getDirectories,
+    realpath: disk.realpath,
     resolveModuleNameLiterals: (literals, containing, redirected, settings) =>
-      literals.map(({ text }) => {
-        const found = ts.resolveModuleName(text, containing, settings, host, resolutions, redirected);
-        if (found.resolvedModule !== undefined || /^[./]/.test(text)) return found;
-        // As at run time: what the notebook's project lacks comes from the kernel's package.
-        return ts.resolveModuleName(text, kernelFile, settings, host, undefined, redirected);
-      }),
+      literals.map(({ text }) => resolve(text, containing, settings, redirected)),
   };
   const service = ts.createLanguageService(host, ts.createDocumentRegistry());
 
@@ -125,15 +161,17 @@ export function typeService(folder: string): TypeService {
     return { text: `${prelude}${code}\nexport { ${exported.join(", ")} };`, shift: prelude.length };
   }
 
-  /** A local module that was just written must not stay "not found". */
-  const refresh = (): void => {
+  const lookAgain = (): void => {
+    if (!missing) return;
+    missing = false;
     resolutions.clear();
+    disk.forget();
   };
 
   return Object.freeze({
     options,
     check(code: string): Diagnostic[] {
-      refresh();
+      lookAgain();
       const { text, shift } = moduleText(code, false);
       put(currentFile, text);
       const { source } = parseCell(code);
@@ -160,6 +198,7 @@ export function typeService(folder: string): TypeService {
       put(`${join(folder, moduleOf(cells))}.ts`, moduleText(code, false).text);
       for (const [name, { kind }] of declared) known.set(name, { cell: cells, kind });
     },
+    isKnown: (name: string) => known.has(name) && known.get(name)!.kind !== "alias",
     open(code: string): Opened {
       const { text, shift } = moduleText(code, true);
       put(currentFile, text);

@@ -4,6 +4,7 @@ import type { Failure, TypeCheckMode } from "../child/frames.ts";
 import { type Completions, complete } from "./complete.ts";
 import { inspect } from "./inspect.ts";
 import { type Completeness, isComplete } from "./is-complete.ts";
+import { isPlainlySound } from "./plainly-sound.ts";
 import { type CellMap, transform } from "./transform.ts";
 import { type Diagnostic, type TypeService, typeService } from "./type-service.ts";
 
@@ -80,7 +81,8 @@ function prepare({ code, name, typeCheck }: Extract<LanguageRequest, { op: "prep
     return { ok: false, failure: { ename: "SyntaxError", evalue: transformed.message, traceback } };
   }
   const { script, map } = transformed;
-  const diagnostics = typeCheck === "off" || isUnchecked(code) ? [] : types().check(code);
+  const unchecked = typeCheck === "off" || isUnchecked(code) || isPlainlySound(code, types().isKnown);
+  const diagnostics = unchecked ? [] : types().check(code);
   if (diagnostics.length > 0 && typeCheck === "error")
     return { ok: false, failure: typeFailure(diagnostics, code, name) };
   types().commit(code);
