@@ -97,6 +97,14 @@ export { particleSampling } from "./search/particle-sampling.ts";
 export { type SearchOptions, type SearchOutcome, search } from "./search/search.ts";
 export type { SearchSpace } from "./search/space.ts";
 export type { Scored, SearchContext, SearchEvent, SearchStrategy, Stamped } from "./search/strategy.ts";
+export {
+  type EvoToy,
+  type EvoToyOptions,
+  evoToy,
+  type ToyFrame,
+  type ToyRow,
+  toyMixture,
+} from "./search/toy/evo-toy.ts";
 export { treeOfFrames } from "./search/tree-of-frames.ts";
 export { zeroOrderSearch } from "./search/zero-order-search.ts";
 export { type Device, type DeviceName, device, setThreads, useDevice } from "./tensor/device.ts";

@@ -62,10 +62,12 @@ export function competition(
     enter(scored, spent, failures) {
       scored.forEach((one, i) => {
         finished.push(one);
-        const verdicts = compared(verifier, finished);
+        // Only a ranking ensemble can change its mind about those already there.
+        const rivals = verifier.ensemble ? finished : best === undefined ? [one] : [finished[best]!, one];
+        const verdicts = compared(verifier, rivals);
         const first = ranking(verdicts)[0]!;
         if (verdicts[first] === -Infinity) return;
-        best = first;
+        best = verifier.ensemble ? first : best === undefined || first === 1 ? finished.length - 1 : best;
         const share = (i + 1) / scored.length;
         const at = (key: keyof Cost): number => before[key] + share * (spent[key] - before[key]);
         const counts = {
