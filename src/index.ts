@@ -29,6 +29,7 @@ export {
 // lab
 export { type Claim, type ClaimOptions, claim, type ListedClaim, listClaims } from "./lab/claim.ts";
 export { dataFrame, exportParquet, query, queryRows } from "./lab/query.ts";
+export { type Report, type ReportOptions, report, reportFromTemplate } from "./lab/report/report.ts";
 export { attachRun, type OpenRunOptions, openRun, type Run } from "./lab/run.ts";
 export {
   type Contender,
@@ -51,6 +52,32 @@ export { rowsToCsv, type Table, type TableOptions, table } from "./lab/table.ts"
 export type { Interval } from "./metrics/statistics/bootstrap.ts";
 // metrics: statistics
 export * as statistics from "./metrics/statistics/statistics.ts";
+// metrics: VBench
+export type { Metric, MetricInput, MetricResult, Recipe } from "./metrics/metric.ts";
+export { measureSegments, type SegmentResult, timeSegments } from "./metrics/segments.ts";
+export { type VbenchKey, vbenchDimensions, vbenchKeys } from "./metrics/vbench/constants.ts";
+export { temporalFlickeringMetric } from "./metrics/vbench/flickering-metric.ts";
+export {
+  readLeaderboard,
+  type ScoredRow,
+  scoreRow,
+  scoreVbenchFile,
+  writeLeaderboard,
+} from "./metrics/vbench/leaderboard.ts";
+export { type LintFinding, lintVbench } from "./metrics/vbench/lint.ts";
+export { preflight } from "./metrics/vbench/preflight.ts";
+export {
+  loadEvalResults,
+  mergeResults,
+  writeEvalResults,
+  writeSubmission,
+} from "./metrics/vbench/result-files.ts";
+export {
+  competitionScores,
+  vbench2Totals,
+  vbenchI2vTotals,
+  vbenchTotals,
+} from "./metrics/vbench/totals.ts";
 // metrics: world score
 export {
   type Correctness,
