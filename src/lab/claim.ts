@@ -65,7 +65,7 @@ export interface Claim {
   readonly note: string;
   /** Of all of the above, so that a claim edited by hand is found out. */
   readonly hash: string;
-  [key: symbol]: () => Record<string, string>;
+  [key: symbol]: () => Record<string, string | object>;
 }
 
 /**
@@ -142,7 +142,7 @@ export function decide(options: ClaimOptions): { verdict: Verdict; reason: strin
 
 function regionText({ atLeast, atMost }: Region): string {
   if (atLeast !== undefined && atMost !== undefined) return `[${atLeast}, ${atMost}]`;
-  return atMost !== undefined ? `<= ${atMost}` : `>= ${atLeast}`;
+  return atMost !== undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
 }
 
 const short = (value: number) => Number(value.toPrecision(3)).toString();
@@ -171,7 +171,7 @@ const colors: Readonly<Record<Verdict, string>> = {
   INCONCLUSIVE: "#808080",
 };
 
-function bundle(made: Omit<Claim, symbol>): Record<string, string> {
+function bundle(made: Omit<Claim, symbol>): Record<string, string | object> {
   const numbers = `${short(made.estimate)} [${short(made.low)}, ${short(made.high)}], holds if ${made.holds}`;
   const basis = `${made.test}; ${new Set(made.seeds).size} seeds; correction: ${made.correction}`;
   const html =
@@ -179,6 +179,8 @@ function bundle(made: Omit<Claim, symbol>): Record<string, string> {
     `<b style="color:${colors[made.verdict]}">${made.verdict}</b> ${escapeHtml(made.statement)}` +
     `<div style="opacity:.75;font-size:90%">${escapeHtml(numbers)}. ${escapeHtml(basis)}.${made.verdict === "PASS" ? "" : ` ${escapeHtml(made.reason)}`}</div></div>`;
   return {
+    // Reports and `verify` read this; notebooks pass over it.
+    "application/vnd.zoetrope.claim+json": JSON.parse(canonicalJson(made)) as object,
     "text/html": html,
     "text/plain": `${made.verdict}  ${made.statement}\n      ${numbers}. ${basis}. ${made.reason}`,
   };

@@ -90,7 +90,14 @@ function summarise(group: readonly Row[], column: string, unit: string): Omit<Ta
 }
 
 const half = (cell: TableCell) => (cell.high - cell.low) / 2;
-const hasInterval = (cell: TableCell) => cell.units > 1;
+const hasInterval = (cell: TableCell) => cell.units > 1 && cell.high > cell.low;
+
+/** Fewer decimals where the number is large: 4096, 123.4, 0.842. */
+function places(cell: TableCell, digits: number): number {
+  const size = Math.abs(cell.mean);
+  if (size >= 1000 || (Number.isInteger(cell.mean) && !hasInterval(cell))) return 0;
+  return size >= 100 ? Math.min(1, digits) : digits;
+}
 
 function tableCsv(self: Table): string {
   const by = self.header.length - (self.lines[0]?.cells.length ?? 0);
@@ -144,8 +151,8 @@ const latexText = (text: string) => text.replace(/[\\&%$#_{}~^<>]/g, (letter) =>
 function tableLatex(self: Table, by: number, digits: number): string {
   const cells = (cell: TableCell) => {
     if (!Number.isFinite(cell.mean)) return "--";
-    const mean = cell.mean.toFixed(digits);
-    const spread = hasInterval(cell) ? ` \\pm ${half(cell).toFixed(digits)}` : "";
+    const mean = cell.mean.toFixed(places(cell, digits));
+    const spread = hasInterval(cell) ? ` \\pm ${half(cell).toFixed(places(cell, digits))}` : "";
     return cell.isBest ? `$\\mathbf{${mean}}${spread}$` : `$${mean}${spread}$`;
   };
   return [
@@ -169,7 +176,8 @@ function tableLatex(self: Table, by: number, digits: number): string {
 
 function cellText(cell: TableCell, digits: number): string {
   if (!Number.isFinite(cell.mean)) return "–";
-  return cell.mean.toFixed(digits) + (hasInterval(cell) ? ` ± ${half(cell).toFixed(digits)}` : "");
+  const decimals = places(cell, digits);
+  return cell.mean.toFixed(decimals) + (hasInterval(cell) ? ` ± ${half(cell).toFixed(decimals)}` : "");
 }
 
 function tableMarkdown(self: Table, digits: number): string {

@@ -23,18 +23,18 @@ const options = (low: number, high: number, more: Partial<ClaimOptions> = {}): C
 
 describe("the verdict", () => {
   it.each([
-    [0.3, 0.5, {}, "PASS", "The interval [0.3, 0.5] lies within <= 0.6."],
-    [0.7, 0.9, {}, "FAIL", "The interval [0.7, 0.9] lies outside <= 0.6."],
-    [0.5, 0.7, {}, "INCONCLUSIVE", "The interval [0.5, 0.7] straddles the boundary of <= 0.6."],
+    [0.3, 0.5, {}, "PASS", "The interval [0.3, 0.5] lies within ≤ 0.6."],
+    [0.7, 0.9, {}, "FAIL", "The interval [0.7, 0.9] lies outside ≤ 0.6."],
+    [0.5, 0.7, {}, "INCONCLUSIVE", "The interval [0.5, 0.7] straddles the boundary of ≤ 0.6."],
     [0.3, 0.5, { seeds: [0, 1, 1, 0] }, "INCONCLUSIVE", "2 seeds; at least 5 are needed."],
     [0.3, 0.5, { p: 0.2 }, "INCONCLUSIVE", "p = 0.2 after correction is above 0.05."],
-    [0.3, 0.5, { p: 0.01 }, "PASS", "The interval [0.3, 0.5] lies within <= 0.6."],
+    [0.3, 0.5, { p: 0.01 }, "PASS", "The interval [0.3, 0.5] lies within ≤ 0.6."],
     [
       0.3,
       Number.POSITIVE_INFINITY,
       {},
       "INCONCLUSIVE",
-      "The interval [0.3, Infinity] straddles the boundary of <= 0.6.",
+      "The interval [0.3, Infinity] straddles the boundary of ≤ 0.6.",
     ],
     [Number.NaN, 1, {}, "INCONCLUSIVE", "The effect or its interval is not a number."],
     [
@@ -49,7 +49,7 @@ describe("the verdict", () => {
       0,
       { holds: { atMost: 0 }, seeds: [1], leastSeeds: 1 },
       "PASS",
-      "The interval [0, 0] lies within <= 0.",
+      "The interval [0, 0] lies within ≤ 0.",
     ],
   ] as const)("of [%f, %f] with %o is %s", (low, high, more, verdict, reason) => {
     expect(decide(options(low, high, more as Partial<ClaimOptions>))).toEqual({ verdict, reason });

@@ -103,8 +103,8 @@ describe("a table", () => {
         "    \\toprule",
         "    method & score & seconds \\\\",
         "    \\midrule",
-        "    teacher\\_forcing & $0.620 \\pm 0.020$ & $\\mathbf{3.000} \\pm 0.000$ \\\\",
-        "    resampling \\& co & $\\mathbf{0.820} \\pm 0.020$ & $4.000 \\pm 0.000$ \\\\",
+        "    teacher\\_forcing & $0.620 \\pm 0.020$ & $\\mathbf{3}$ \\\\",
+        "    resampling \\& co & $\\mathbf{0.820} \\pm 0.020$ & $4$ \\\\",
         "    \\bottomrule",
         "  \\end{tabular}",
         "\\end{table}",
@@ -114,7 +114,7 @@ describe("a table", () => {
   });
 
   it("is Markdown, HTML and CSV too", () => {
-    expect(made.markdown()).toContain("| resampling & co | **0.820 ± 0.020** | 4.000 ± 0.000 |");
+    expect(made.markdown()).toContain("| resampling & co | **0.820 ± 0.020** | 4 |");
     expect(made.html()).toContain("<b>0.820 ± 0.020</b>");
     expect(made.html()).toContain("resampling &amp; co");
     expect(made.csv().split("\n")[0]).toBe(
