@@ -78,6 +78,12 @@ export {
   vbenchI2vTotals,
   vbenchTotals,
 } from "./metrics/vbench/totals.ts";
+// metrics: spread and drift
+export { layoutFeature, pairwiseDiversity, vendiScore } from "./metrics/diversity.ts";
+export { driftCurve, lookDrift, type WorldDrift, worldDrift } from "./metrics/drift.ts";
+export { labelCoverage, modeCoverage, referenceCoverage } from "./metrics/mode-coverage.ts";
+export { moransI } from "./metrics/moran.ts";
+export { principalComponents } from "./metrics/principal-components.ts";
 // metrics: world score
 export {
   type Correctness,
