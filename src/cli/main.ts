@@ -5,6 +5,7 @@ import { claims } from "./claims.ts";
 import { delegate } from "./delegate.ts";
 import { doctor } from "./doctor.ts";
 import { start } from "./start.ts";
+import { scoreFile } from "./vbench.ts";
 
 const program = new Command("zoetrope")
   .description("TypeScript notebook kernel and experiment workbench for autoregressive video diffusion")
@@ -53,6 +54,14 @@ program
   .action((options: { json: boolean; run?: string }) => {
     process.exitCode = claims(options);
   });
+
+program
+  .command("vbench")
+  .description("VBench result files")
+  .command("score")
+  .argument("<file>", "an official _eval_results.json, or a CSV with one model a row")
+  .description("quality, semantic and total in percent, with the linter's findings, as a JSON array")
+  .action(scoreFile);
 
 try {
   await program.parseAsync();
