@@ -11,6 +11,7 @@ import { sizeOf, type TensorInfo } from "../backend.ts";
 import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf, type Variable } from "../tf.ts";
 import { hasKernel, require, runFused } from "./fused.ts";
+import { forgetPacked } from "./packed-weights.ts";
 
 /** A parameter with its optimiser state; all of one shape. */
 export interface AdamWSlot {
@@ -184,5 +185,9 @@ defineKernel<Record<string, TensorInfo>, AdamWAttributes>("Fused.AdamW", (backen
     norm,
     ...pointers,
   );
+  for (const i of sizes.keys()) {
+    forgetPacked(inputs[`p${i}`]!);
+    if (inputs[`e${i}`]) forgetPacked(inputs[`e${i}`]!);
+  }
   return norm;
 });

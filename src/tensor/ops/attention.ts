@@ -50,12 +50,15 @@ function requireChunkLists(
   require(lists.length === queryChunks, () =>
     `Cannot attend as ${name} must have one list per query chunk (${queryChunks}): got ${lists.length}. Check chunkTokens and the length of q.`);
   for (const [i, list] of lists.entries()) {
-    for (const [j, chunk] of list.entries()) {
-      require(Number.isInteger(chunk) &&
-        chunk >= 0 &&
-        chunk < keyChunks &&
-        (j === 0 || chunk > list[j - 1]!), () =>
-        `Cannot attend as ${name}[${i}] must hold increasing chunk indices below ${keyChunks}: got [${list}].`);
+    // Once per call and chunk of history: no closure per entry.
+    let last = -1;
+    for (const chunk of list) {
+      if (!(Number.isInteger(chunk) && chunk > last && chunk < keyChunks)) {
+        throw new RangeError(
+          `Cannot attend as ${name}[${i}] must hold increasing chunk indices below ${keyChunks}: got [${list}].`,
+        );
+      }
+      last = chunk;
     }
   }
 }
@@ -89,7 +92,8 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): n
   require(Number.isInteger(route.topK) && route.topK >= 0, () =>
     `Cannot route to ${route.topK} chunks: topK must be a non-negative integer.`);
   for (const [i, list] of route.candidates.entries()) {
-    const both = list.find((chunk) => visible[i]!.includes(chunk));
+    const seen = visible[i]!;
+    const both = seen.length > 0 ? list.find((chunk) => seen.includes(chunk)) : undefined;
     require(both === undefined, () =>
       `Cannot route query chunk ${i} as its candidates must not be visible already: got ${both} in both.`);
   }

@@ -13,6 +13,7 @@ import {
   together,
   withGradient,
 } from "./fused.ts";
+import { packedWeight } from "./packed-weights.ts";
 
 export interface LinearOptions {
   /** Applied to x W^T + b. */
@@ -127,7 +128,14 @@ defineKernel<
   const shape = [...x.shape.slice(0, -1), n];
   const y = backend.output(shape, "float32");
   const before = activation && recording ? backend.output(shape, "float32") : undefined;
-  product(backend, [sizeOf(shape) / n, n, k], x, weight, y, { transposeB: true, bias, activation, before });
+  const rows = sizeOf(shape) / n;
+  const packed = recording ? undefined : packedWeight(backend, weight, rows);
+  if (packed && rows > 0) {
+    const code = ACTIVATION_CODE[activation ?? "none"];
+    backend.call("matmul_packed", 2 * rows * n * k, rows, n, k, x, packed, y, bias, code, null);
+  } else {
+    product(backend, [rows, n, k], x, weight, y, { transposeB: true, bias, activation, before });
+  }
   return before ? [y, before] : [y];
 });
 

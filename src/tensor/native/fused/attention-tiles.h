@@ -30,31 +30,49 @@ struct Panel {
   int lo, hi;
 };
 
-// Exchanges one bit of the row number with the same bit of the lane number.
-#define ZT_EXCHANGE(bit, low, high)                  \
-  _Pragma("GCC unroll 16") for (int i = 0; i < VL; i++) if (!(i & bit)) { \
-    vf a = r[i], b = r[i | bit];                     \
-    r[i] = low;                                      \
-    r[i | bit] = high;                               \
-  }
-static ZT_INLINE void transpose(vf* r) {
+// Of two vectors, the lanes without (low) and with (high) one bit of their number, those of the second vector moved by
+// that bit: the step of a transposition.
 #if VL == 16
-  ZT_EXCHANGE(1, ZT_SHUFFLE(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
-              ZT_SHUFFLE(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
-  ZT_EXCHANGE(2, ZT_SHUFFLE(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
-              ZT_SHUFFLE(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
-  ZT_EXCHANGE(4, ZT_SHUFFLE(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
-              ZT_SHUFFLE(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
-  ZT_EXCHANGE(8, ZT_SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
-              ZT_SHUFFLE(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+#define ZT_LOW_1(a, b) ZT_SHUFFLE(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
+#define ZT_HIGH_1(a, b) ZT_SHUFFLE(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
+#define ZT_LOW_2(a, b) ZT_SHUFFLE(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define ZT_HIGH_2(a, b) ZT_SHUFFLE(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define ZT_LOW_4(a, b) ZT_SHUFFLE(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
+#define ZT_HIGH_4(a, b) ZT_SHUFFLE(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
+#define ZT_LOW_8(a, b) ZT_SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+#define ZT_HIGH_8(a, b) ZT_SHUFFLE(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
 #elif VL == 8
-  ZT_EXCHANGE(1, ZT_SHUFFLE(a, b, 0, 8, 2, 10, 4, 12, 6, 14), ZT_SHUFFLE(a, b, 1, 9, 3, 11, 5, 13, 7, 15))
-  ZT_EXCHANGE(2, ZT_SHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13), ZT_SHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15))
-  ZT_EXCHANGE(4, ZT_SHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11), ZT_SHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15))
+#define ZT_LOW_1(a, b) ZT_SHUFFLE(a, b, 0, 8, 2, 10, 4, 12, 6, 14)
+#define ZT_HIGH_1(a, b) ZT_SHUFFLE(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
+#define ZT_LOW_2(a, b) ZT_SHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define ZT_HIGH_2(a, b) ZT_SHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#define ZT_LOW_4(a, b) ZT_SHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
+#define ZT_HIGH_4(a, b) ZT_SHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
 #else
-  ZT_EXCHANGE(1, ZT_SHUFFLE(a, b, 0, 4, 2, 6), ZT_SHUFFLE(a, b, 1, 5, 3, 7))
-  ZT_EXCHANGE(2, ZT_SHUFFLE(a, b, 0, 1, 4, 5), ZT_SHUFFLE(a, b, 2, 3, 6, 7))
+#define ZT_LOW_1(a, b) ZT_SHUFFLE(a, b, 0, 4, 2, 6)
+#define ZT_HIGH_1(a, b) ZT_SHUFFLE(a, b, 1, 5, 3, 7)
+#define ZT_LOW_2(a, b) ZT_SHUFFLE(a, b, 0, 1, 4, 5)
+#define ZT_HIGH_2(a, b) ZT_SHUFFLE(a, b, 2, 3, 6, 7)
 #endif
+// For every pair of rows that differ in this bit.
+#define ZT_PAIRS(bit, body)                                                   \
+  _Pragma("GCC unroll 16") for (int i = 0; i < VL; i++) if (!(i & bit)) {     \
+    const int other = i | bit;                                                \
+    const vf a = r[i], b = r[other], low = ZT_LOW_##bit(a, b), high = ZT_HIGH_##bit(a, b); \
+    body                                                                      \
+  }
+#if VL == 16
+#define ZT_EVERY_BIT(body) ZT_PAIRS(1, body) ZT_PAIRS(2, body) ZT_PAIRS(4, body) ZT_PAIRS(8, body)
+#elif VL == 8
+#define ZT_EVERY_BIT(body) ZT_PAIRS(1, body) ZT_PAIRS(2, body) ZT_PAIRS(4, body)
+#else
+#define ZT_EVERY_BIT(body) ZT_PAIRS(1, body) ZT_PAIRS(2, body)
+#endif
+static ZT_INLINE void transpose(vf* r) { ZT_EVERY_BIT(r[i] = low; r[other] = high;) }
+// Lane i of the result is the sum of the lanes of r[i].
+static ZT_INLINE vf fold(vf* r) {
+  ZT_EVERY_BIT(if ((i & (other - i - 1)) == 0) r[i] = low + high;)
+  return r[0];
 }
 
 // Heads lie beside each other, so the rows of one are far apart: no hardware fetches them ahead. What follows the rows
@@ -143,8 +161,20 @@ static void scores(const float* const* q, long rows, const Panel* panels, long c
   for (; r < rows; r++) score_rows<1>(q + r, panels, count, of_values, d, scale, s + r);
 }
 
+// The scores of one row with keys where they lie in memory (d a multiple of VL): cheaper than packing for a few rows.
+static ZT_INLINE vf direct_scores(const float* q, const float* k, long ld, long d, int lo, int hi) {
+  vf r[VL];
+#pragma GCC unroll 16
+  for (int i = 0; i < VL; i++) {
+    r[i] = splat(0.0f);
+    if (i >= lo && i < hi)
+      for (long j = 0; j < d; j += VL) r[i] = fma(load(q + j), load(k + i * ld + j), r[i]);
+  }
+  return fold(r);
+}
+
 template <int R, int N>
-static ZT_INLINE void mix_tile(float* const* p, const Panel* panels, long count, bool of_keys, long dp, long col,
+static ZT_INLINE void mix_tile(float* const* p, const Panel* panels, long count, bool of_keys, long stride, long col,
                                const float* alpha, float* const* o) {
   vf c[R][N];
 #pragma GCC unroll 8
@@ -163,7 +193,7 @@ static ZT_INLINE void mix_tile(float* const* p, const Panel* panels, long count,
     for (long j = panels[i].lo; j < hi; j++) {
       vf b[N];
 #pragma GCC unroll 4
-      for (int n = 0; n < N; n++) b[n] = load(v + j * dp + n * VL);
+      for (int n = 0; n < N; n++) b[n] = load(v + j * stride + n * VL);
 #pragma GCC unroll 8
       for (int r = 0; r < R; r++) {
         const vf a = splat(w[r][j]);
@@ -178,24 +208,24 @@ static ZT_INLINE void mix_tile(float* const* p, const Panel* panels, long count,
     for (int n = 0; n < N; n++) store(o[r] + col + n * VL, c[r][n]);
 }
 template <int R>
-static void mix_rows(float* const* p, const Panel* panels, long count, bool of_keys, long dp, const float* alpha,
-                     float* const* o) {
+static void mix_rows(float* const* p, const Panel* panels, long count, bool of_keys, long dp, long stride,
+                     const float* alpha, float* const* o) {
   long col = 0;
-  for (; col + NV * VL <= dp; col += NV * VL) mix_tile<R, NV>(p, panels, count, of_keys, dp, col, alpha, o);
+  for (; col + NV * VL <= dp; col += NV * VL) mix_tile<R, NV>(p, panels, count, of_keys, stride, col, alpha, o);
   if (NV > 2)
-    for (; col + 2 * VL <= dp; col += 2 * VL) mix_tile<R, 2>(p, panels, count, of_keys, dp, col, alpha, o);
-  for (; col < dp; col += VL) mix_tile<R, 1>(p, panels, count, of_keys, dp, col, alpha, o);
+    for (; col + 2 * VL <= dp; col += 2 * VL) mix_tile<R, 2>(p, panels, count, of_keys, stride, col, alpha, o);
+  for (; col < dp; col += VL) mix_tile<R, 1>(p, panels, count, of_keys, stride, col, alpha, o);
 }
-// o[r] = alpha[r] o[r] + p[r] . values of the panels (or keys).
-static void mix(float* const* p, long rows, const Panel* panels, long count, bool of_keys, long dp, const float* alpha,
-                float* const* o) {
+// o[r] = alpha[r] o[r] + p[r] . values of the panels (or keys), which lie `stride` apart.
+static void mix(float* const* p, long rows, const Panel* panels, long count, bool of_keys, long dp, long stride,
+                const float* alpha, float* const* o) {
   long r = 0;
   for (; r + TILE_ROWS <= rows; r += TILE_ROWS)
-    mix_rows<TILE_ROWS>(p + r, panels, count, of_keys, dp, alpha ? alpha + r : 0, o + r);
+    mix_rows<TILE_ROWS>(p + r, panels, count, of_keys, dp, stride, alpha ? alpha + r : 0, o + r);
   if (TILE_ROWS > 4)
-    for (; r + 4 <= rows; r += 4) mix_rows<4>(p + r, panels, count, of_keys, dp, alpha ? alpha + r : 0, o + r);
-  for (; r + 2 <= rows; r += 2) mix_rows<2>(p + r, panels, count, of_keys, dp, alpha ? alpha + r : 0, o + r);
-  for (; r < rows; r++) mix_rows<1>(p + r, panels, count, of_keys, dp, alpha ? alpha + r : 0, o + r);
+    for (; r + 4 <= rows; r += 4) mix_rows<4>(p + r, panels, count, of_keys, dp, stride, alpha ? alpha + r : 0, o + r);
+  for (; r + 2 <= rows; r += 2) mix_rows<2>(p + r, panels, count, of_keys, dp, stride, alpha ? alpha + r : 0, o + r);
+  for (; r < rows; r++) mix_rows<1>(p + r, panels, count, of_keys, dp, stride, alpha ? alpha + r : 0, o + r);
 }
 
 // R keys, N vectors of their gradient at `o` (leading dimension ld; the last vector holds `last` floats).

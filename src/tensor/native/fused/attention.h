@@ -83,12 +83,19 @@ struct KeySource {
     out.value_rows = backward ? 0 : b;
     out.key0 = key0;
   }
+  // The keys and values where they lie.
+  ZT_INLINE void point_at(long panel, Panel& out) const {
+    out.key0 = panel * VL;
+    out.key_rows = k + out.key0 * ld;
+    out.value_rows = v + out.key0 * ld;
+  }
   // Fills a block of panels; 0 at the end of the walk.
-  ZT_INLINE long block(PanelWalk& walk, Panel* panels) {
+  ZT_INLINE long block(PanelWalk& walk, Panel* panels, bool direct) {
     long n = 0, index;
     int lo, hi;
     while (n < ATTN_PANELS && walk.next(index, lo, hi)) {
-      fetch(index, n, panels[n]);
+      if (direct) point_at(index, panels[n]);
+      else fetch(index, n, panels[n]);
       panels[n].lo = lo;
       panels[n].hi = hi;
       n++;
@@ -234,8 +241,9 @@ struct ForwardBlock {
   float m[ATTN_ROWS], l[ATTN_ROWS];
 };
 
-// Adds the keys of the walk to the given rows.
-static void attend(ForwardBlock& block, const int* rows, long n, KeySource& source, PanelWalk& walk, float scale) {
+// Adds the keys of the walk to the given rows; `direct` reads keys and values where they lie.
+static void attend(ForwardBlock& block, const int* rows, long n, KeySource& source, PanelWalk& walk, float scale,
+                   bool direct) {
   Panel panels[ATTN_PANELS];
   const float* q[ATTN_ROWS];
   float *s[ATTN_ROWS], *o[ATTN_ROWS], alpha[ATTN_ROWS];
@@ -244,8 +252,16 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
     s[i] = block.s[rows[i]];
     o[i] = block.o[rows[i]];
   }
-  while (long count = source.block(walk, panels)) {
-    scores(q, n, panels, count, false, source.d, scale, s);
+  while (long count = source.block(walk, panels, direct)) {
+    if (direct) {
+      for (long i = 0; i < n; i++)
+        for (long j = 0; j < count; j++) {
+          const Panel& at = panels[j];
+          store(s[i] + j * VL, direct_scores(q[i], at.key_rows, source.ld, source.d, at.lo, at.hi) * splat(scale));
+        }
+    } else {
+      scores(q, n, panels, count, false, source.d, scale, s);
+    }
     for (long i = 0; i < n; i++) {
       float* p = s[i];
       vf top = splat(-__builtin_inff());
@@ -270,7 +286,7 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
       block.l[rows[i]] = block.l[rows[i]] * alpha[i] + lane_sum(sum);
       block.m[rows[i]] = m;
     }
-    mix(s, n, panels, count, false, source.dp, alpha, o);
+    mix(s, n, panels, count, false, source.dp, direct ? source.ld : source.dp, alpha, o);
   }
 }
 
@@ -315,6 +331,8 @@ static void attention(const double* x, Team& team) {
   int all[ATTN_ROWS], some[ATTN_ROWS];
   for (int i = 0; i < ATTN_ROWS; i++) all[i] = i;
 
+  // Packing a chunk pays when several rows share it, sooner where later query chunks will find it packed.
+  const long direct_rows = a.d % VL ? 0 : chunks * per > 2 ? 2 : 4;
   long current = -1;
   for (long item = from; item < to; item++) {
     const long bh = item / parts, part = item % parts, b = bh / a.heads, h = bh % a.heads;
@@ -337,7 +355,7 @@ static void attention(const double* x, Team& team) {
       long count;
       const int32_t* list = a.visible.list(chunk, count);
       walk.start(list, count, a.key_chunk);
-      attend(block, all, n, source, walk, a.scale);
+      attend(block, all, n, source, walk, a.scale, false);
       if (a.top > 0) {
         list = a.candidates.list(chunk, count);
         router.pick((const float* const*)block.q, n, pooled + b * pooled_rows * a.width + h * a.d, a.width, a.d, list, count,
@@ -351,7 +369,7 @@ static void attention(const double* x, Team& team) {
           const long m = groups.take(list[j], a.top, some);
           if (c) c[list[j]] += (float)m;
           walk.start(list + j, 1, a.key_chunk);
-          attend(block, some, m, source, walk, a.scale);
+          attend(block, some, m, source, walk, a.scale, m <= direct_rows);
         }
         if (selection)
           for (long i = 0; i < n * a.top; i++) selection[(bh * a.queries + r0) * a.top + i] = picks[i];
@@ -385,7 +403,7 @@ static void attend_back(BackwardBlock& block, const int* rows, long n, KeySource
     s[i] = block.s[rows[i]];
     t[i] = block.t[rows[i]];
   }
-  while (long count = source.block(walk, panels)) {
+  while (long count = source.block(walk, panels, false)) {
     scores(q, n, panels, count, false, source.d, scale, s);
     scores(g, n, panels, count, true, source.d, 1, t);
     for (long i = 0; i < n; i++) {
@@ -397,7 +415,7 @@ static void attend_back(BackwardBlock& block, const int* rows, long n, KeySource
         store(t[i] + j * VL, p * (load(t[i] + j * VL) - delta) * c);
       }
     }
-    mix(t, n, panels, count, true, source.dp, 0, dq);
+    mix(t, n, panels, count, true, source.dp, source.dp, 0, dq);
     spread(t, n, panels, count, q, source.d, dk, source.ld);
     spread(s, n, panels, count, g, source.d, dv, source.ld);
   }
