@@ -100,6 +100,22 @@ beforeEach((context) => {
   if (lab === undefined) skipOrFail(context, reason);
 });
 
+describe("the server", () => {
+  it("offers this kernel as the default one, with its logos", async () => {
+    const specs = (await (await fetch(`${lab!.url}/api/kernelspecs`)).json()) as {
+      readonly default: string;
+      readonly kernelspecs: {
+        readonly [name: string]: { readonly resources: { readonly [logo: string]: string } };
+      };
+    };
+    expect(specs.default).toBe("zoetrope");
+    const { resources } = specs.kernelspecs["zoetrope"]!;
+    expect(Object.keys(resources).sort()).toEqual(["logo-32x32", "logo-64x64", "logo-svg"]);
+    const logo = await fetch(`${lab!.url}${resources["logo-svg"]}`);
+    expect(await logo.text()).toContain("<title>Zoetrope</title>");
+  });
+});
+
 describe("a notebook that shows things", () => {
   it("opens with this kernel, and runs all cells", { timeout: 120_000 }, async () => {
     shown = await lab!.open("show.ipynb");
