@@ -29,7 +29,9 @@ export {
 // lab
 export { type Claim, type ClaimOptions, claim, type ListedClaim, listClaims } from "./lab/claim.ts";
 export { dataFrame, exportParquet, query, queryRows } from "./lab/query.ts";
+export { notebookReport } from "./lab/report/notebook-report.ts";
 export { type Report, type ReportOptions, report, reportFromTemplate } from "./lab/report/report.ts";
+export { type Verification, verifyReport } from "./lab/report/verify-report.ts";
 export { attachRun, type OpenRunOptions, openRun, type Run } from "./lab/run.ts";
 export {
   type Contender,
@@ -49,12 +51,18 @@ export {
   missingBlobs,
 } from "./lab/store.ts";
 export { rowsToCsv, type Table, type TableOptions, table } from "./lab/table.ts";
+// metrics: spread and drift
+export { layoutFeature, pairwiseDiversity, vendiScore } from "./metrics/diversity.ts";
+export { driftCurve, lookDrift, type WorldDrift, worldDrift } from "./metrics/drift.ts";
+// metrics: VBench
+export type { Metric, MetricInput, MetricResult, Recipe } from "./metrics/metric.ts";
+export { labelCoverage, modeCoverage, referenceCoverage } from "./metrics/mode-coverage.ts";
+export { moransI } from "./metrics/moran.ts";
+export { principalComponents } from "./metrics/principal-components.ts";
+export { measureSegments, type SegmentResult, timeSegments } from "./metrics/segments.ts";
 export type { Interval } from "./metrics/statistics/bootstrap.ts";
 // metrics: statistics
 export * as statistics from "./metrics/statistics/statistics.ts";
-// metrics: VBench
-export type { Metric, MetricInput, MetricResult, Recipe } from "./metrics/metric.ts";
-export { measureSegments, type SegmentResult, timeSegments } from "./metrics/segments.ts";
 export { type VbenchKey, vbenchDimensions, vbenchKeys } from "./metrics/vbench/constants.ts";
 export { temporalFlickeringMetric } from "./metrics/vbench/flickering-metric.ts";
 export {
@@ -78,12 +86,6 @@ export {
   vbenchI2vTotals,
   vbenchTotals,
 } from "./metrics/vbench/totals.ts";
-// metrics: spread and drift
-export { layoutFeature, pairwiseDiversity, vendiScore } from "./metrics/diversity.ts";
-export { driftCurve, lookDrift, type WorldDrift, worldDrift } from "./metrics/drift.ts";
-export { labelCoverage, modeCoverage, referenceCoverage } from "./metrics/mode-coverage.ts";
-export { moransI } from "./metrics/moran.ts";
-export { principalComponents } from "./metrics/principal-components.ts";
 // metrics: world score
 export {
   type Correctness,

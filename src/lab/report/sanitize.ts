@@ -5,6 +5,7 @@
  */
 import MarkdownIt from "markdown-it";
 import sanitizeHtml from "sanitize-html";
+import { escapeHtml } from "../table.ts";
 
 const tags = [
   ..."h1 h2 h3 h4 h5 h6 p br hr div span section figure figcaption details summary".split(" "),
@@ -72,9 +73,27 @@ const isMedia = (source: string | undefined) =>
 
 const markdown = new MarkdownIt({ html: false, linkify: false, typographer: false });
 
+/**
+ * Formulas are set aside before Markdown sees them, so that its underscores and stars stay TeX, and come back as text.
+ */
+function withFormulas(text: string, render: (text: string) => string): string {
+  const formulas: string[] = [];
+  const marked = text.replaceAll(
+    /\$\$([\s\S]+?)\$\$|(?<![\\$\w])\$([^$\n]{1,200}?[^\s\\$])\$(?![\w$])/g,
+    (_, block?: string, inline?: string) => {
+      const tex = escapeHtml((block ?? inline ?? "").trim());
+      formulas.push(
+        block === undefined ? `<code class="tex">${tex}</code>` : `<pre class="tex">${tex}</pre>`,
+      );
+      return `\uE000${formulas.length - 1}\uE001`;
+    },
+  );
+  return render(marked).replaceAll(/\uE000(\d+)\uE001/g, (_, index: string) => formulas[Number(index)] ?? "");
+}
+
 /** Markdown as HTML: raw HTML in it stays text, then the result passes through `safeHtml` like any other. */
 export function safeMarkdown(text: string, options: { keepsHeadings?: boolean } = {}): string {
-  const html = markdown.render(text);
+  const html = withFormulas(text.replaceAll(/[\uE000\uE001]/g, ""), (plain) => markdown.render(plain));
   return options.keepsHeadings ? keepHeadings(html) : safeHtml(html);
 }
 
