@@ -70,6 +70,41 @@ export function philox4x32(
   out[offset + 3] = c3;
 }
 
+/** The words of `philox4x32([i, 0, 0, 0], key, out, 4 i)` for all blocks i of `out`, several times faster. */
+export function philoxBlocks(key: readonly [number, number], out: Uint32Array): void {
+  const keys = new Uint32Array(20);
+  for (let round = 0; round < 10; round++) {
+    keys[2 * round] = key[0] + Math.imul(round, W0);
+    keys[2 * round + 1] = key[1] + Math.imul(round, W1);
+  }
+  for (let at = 0; at < out.length; at += 4) {
+    let c0 = at >>> 2;
+    let c1 = 0;
+    let c2 = 0;
+    let c3 = 0;
+    for (let round = 0; round < 20; round += 2) {
+      // High words of M0 c0 and M1 c2 from 16-bit halves; every sum stays below 2^32.
+      const a = c0 & 0xffff;
+      const b = c0 >>> 16;
+      const c = c2 & 0xffff;
+      const d = c2 >>> 16;
+      const ab = 0xd251 * a + ((0x1f53 * a) >>> 16);
+      const cd = 0xcd9e * c + ((0x8d57 * c) >>> 16);
+      const high0 = 0xd251 * b + (ab >>> 16) + ((0x1f53 * b + (ab & 0xffff)) >>> 16);
+      const high1 = 0xcd9e * d + (cd >>> 16) + ((0x8d57 * d + (cd & 0xffff)) >>> 16);
+      const low0 = Math.imul(M0, c0);
+      c0 = (high1 ^ c1 ^ keys[round]!) >>> 0;
+      c1 = Math.imul(M1, c2);
+      c2 = (high0 ^ c3 ^ keys[round + 1]!) >>> 0;
+      c3 = low0;
+    }
+    out[at] = c0;
+    out[at + 1] = c1;
+    out[at + 2] = c2;
+    out[at + 3] = c3;
+  }
+}
+
 /** 64-bit FNV-1a over the step, as two words; strings and numbers can never collide by spelling. */
 function absorb(key: readonly [number, number], step: PathStep): [number, number] {
   if (typeof step === "number" && !Number.isSafeInteger(step)) {
@@ -95,7 +130,7 @@ function absorb(key: readonly [number, number], step: PathStep): [number, number
 function generator(key: readonly [number, number]): Rng {
   const words = (n: number): Uint32Array => {
     const out = new Uint32Array(Math.ceil(n / 4) * 4);
-    for (let block = 0; block * 4 < out.length; block++) philox4x32([block, 0, 0, 0], key, out, block * 4);
+    philoxBlocks(key, out);
     return out;
   };
   const uniform = (n: number, low = 0, high = 1): Float32Array<ArrayBuffer> => {
