@@ -3,8 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import { causalWan } from "../../src/model/causal-wan.ts";
+import { presets } from "../../src/model/config.ts";
+import { wordEncoder } from "../../src/model/text.ts";
+import { useDevice } from "../../src/tensor/device.ts";
+import { teacherForcing } from "../../src/train/forcing/teacher-forcing.ts";
+import { type TrainRow, train } from "../../src/train/trainer.ts";
 import { encodeVideo } from "../../src/video/encode.ts";
 import { folderDataset } from "../../src/video/folder.ts";
+import { fitPcaCodec, pcaCodec } from "../../src/video/pca-codec.ts";
 import { worldClip } from "../../src/video/world/world.ts";
 
 const fresh = () => mkdtempSync(join(tmpdir(), "folder-"));
@@ -43,6 +50,43 @@ describe("a folder of videos", () => {
       "Left out, shorter than 8 frames: b.gif (4).",
     ]);
     expect(() => clips.clip(3)).toThrow(/it has 3 clips/);
+  });
+
+  it("trains a model a few steps with its own codec and its own words", async () => {
+    await useDevice("auto");
+    const folder = fresh();
+    const lines: string[] = [];
+    for (const [i, prompt] of ["a red ball glides diagonally", "a blue square glides sideways"].entries()) {
+      await save(join(folder, `${i}.webp`), prompt, "webp", 64);
+      lines.push(JSON.stringify({ file: `${i}.webp`, caption: `my ${prompt}` }));
+    }
+    writeFileSync(join(folder, "captions.jsonl"), lines.join("\n"));
+    const clips = await folderDataset(folder, { numFrames: 8 });
+    const codec = pcaCodec(fitPcaCodec(clips, { channels: 16 }));
+    const textEncoder = wordEncoder("a my red blue ball square glides sideways diagonally".split(" "));
+    const config = {
+      ...presets.mini,
+      name: "tiny",
+      dim: 32,
+      layers: 1,
+      heads: 2,
+      ffn: 64,
+      chunkShape: [2, 4, 4, codec.channels] as const,
+      textDim: textEncoder.dim,
+    };
+    const model = causalWan(config, { textEncoder, seed: 1 });
+    const rows: TrainRow[] = [];
+    for await (const row of train(model, clips, {
+      forcing: teacherForcing(),
+      codec,
+      steps: 3,
+      batchSize: 2,
+      logEvery: 1,
+    })) {
+      rows.push(row);
+    }
+    expect(rows.map((row) => row.step)).toEqual([1, 2, 3]);
+    for (const { loss } of rows) expect(loss).toBeGreaterThan(0);
   });
 
   it("refuses empty folders, missing captions and bad sidecars with a remedy", async () => {

@@ -7,6 +7,7 @@ import { tf } from "../../src/tensor/tf.ts";
 import { unstackVideos } from "../../src/video/dataset.ts";
 import { covarianceEigen } from "../../src/video/eigen.ts";
 import { fitPcaCodec, loadPcaCodec, pcaCodec, savePcaCodec, worldCodec } from "../../src/video/pca-codec.ts";
+import { fitWorldCodec } from "../../src/video/recipes/world-codec.ts";
 import { scenes } from "../../src/video/world/grammar.ts";
 import { world } from "../../src/video/world/world.ts";
 
@@ -65,6 +66,18 @@ describe("pca codec", () => {
     expect(loadPcaCodec(path)).toEqual(weights);
     expect(pcaCodec(weights).latentShape(3, 32, 32)).toEqual([3, 8, 8, 12]);
     expect(statSync(join(packageRoot, "data/codec/world-pca-64.json")).size).toBeLessThan(100_000);
+  });
+
+  it("ships what its recipe gives", () => {
+    const [fitted, shipped] = [
+      fitWorldCodec(),
+      loadPcaCodec(join(packageRoot, "data/codec/world-pca-64.json")),
+    ];
+    expect(fitted.recipe).toBe(shipped.recipe);
+    expect(fitted.scale).toBeCloseTo(shipped.scale, 6);
+    // Equal to the bit on one machine; sines may differ in the last digit on another.
+    const worst = fitted.basis.reduce((most, v, i) => Math.max(most, Math.abs(v - shipped.basis[i]!)), 0);
+    expect(worst).toBeLessThan(1e-3);
   });
 
   it("names the remedy for shapes it cannot take", () => {

@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { packageRoot } from "../../../src/tensor/package-root.ts";
 import { promptsOf, scenes } from "../../../src/video/world/grammar.ts";
 import { bounceHeight, gravity, reflect, worldSize } from "../../../src/video/world/physics.ts";
 import { holdOut, world, worldClip } from "../../../src/video/world/world.ts";
@@ -94,6 +97,12 @@ describe("world", () => {
     expect([...train, ...heldOut].sort()).toEqual([...promptsOf(["glide"])].sort());
     const clips = world({ prompts: heldOut, numClips: 50, numFrames: 8 });
     for (let i = 0; i < 50; i++) expect(heldOut).toContain(clips.clip(i).prompt);
+  });
+
+  it("holds out the prompts that are written in data/prompts", () => {
+    const { heldOut } = holdOut(promptsOf(["still", "glide", "bounce"]), { share: 0.1, seed: 0 });
+    const written = readFileSync(join(packageRoot, "data/prompts/world-held-out.txt"), "utf8");
+    expect(`${heldOut.join("\n")}\n`).toBe(written);
   });
 
   it("says what is wrong with its options and its indices", () => {
