@@ -28,6 +28,7 @@ export {
 } from "./diffusion/timesteps.ts";
 // lab
 export { type Claim, type ClaimOptions, claim, type ListedClaim, listClaims } from "./lab/claim.ts";
+export { childProcesses, type Executor, inProcess } from "./lab/executor.ts";
 export { dataFrame, exportParquet, query, queryRows } from "./lab/query.ts";
 export { notebookReport } from "./lab/report/notebook-report.ts";
 export { type Report, type ReportOptions, report, reportFromTemplate } from "./lab/report/report.ts";
@@ -50,6 +51,7 @@ export {
   listRuns,
   missingBlobs,
 } from "./lab/store.ts";
+export { type Sweep, type SweepOptions, type SweepState, sweep } from "./lab/sweep.ts";
 export { rowsToCsv, type Table, type TableOptions, table } from "./lab/table.ts";
 // metrics: spread and drift
 export { layoutFeature, pairwiseDiversity, vendiScore } from "./metrics/diversity.ts";
@@ -101,6 +103,14 @@ export {
 export { CausalWan, type CausalWanOptions, causalWan } from "./model/causal-wan.ts";
 export { type CausalWanConfig, presets } from "./model/config.ts";
 export { dense, type HistoryPolicy, routing, sinkWindow, slidingWindow } from "./model/history-policy.ts";
+export {
+  loadModel,
+  type ModelFileError,
+  pretrained,
+  type ShippedModel,
+  saveModel,
+  shippedModels,
+} from "./model/model-file.ts";
 export { type RoutingRecorder, type RoutingRow, routingRecorder } from "./model/routing-recorder.ts";
 export { type TextEncoder, wordEncoder, worldText } from "./model/text.ts";
 export type { Chart } from "./plot/chart.ts";
@@ -173,6 +183,20 @@ export {
   writeSafetensors,
 } from "./tensor/safetensors.ts";
 export { type Tensor, tf, type Variable } from "./tensor/tf.ts";
+// train
+export { type CheckpointError, type CheckpointOptions, listCheckpoints } from "./train/checkpoint.ts";
+export { diffusionForcing } from "./train/forcing/diffusion-forcing.ts";
+export type { Forcing, ForcingInput, Past } from "./train/forcing/forcing.ts";
+export { noiseAugmentation } from "./train/forcing/noise-augmentation.ts";
+export { parallelResampling } from "./train/forcing/parallel-resampling.ts";
+export { replayedErrors } from "./train/forcing/replayed-errors.ts";
+export { resamplingForcing } from "./train/forcing/resampling-forcing.ts";
+export { switchAt } from "./train/forcing/switch-at.ts";
+export { teacherForcing } from "./train/forcing/teacher-forcing.ts";
+export { type RateSchedule, warmupCosine, warmupDecay } from "./train/learning-rate.ts";
+export { flowMatching, type Objective } from "./train/objective.ts";
+export { adamwOptimizer, muonOptimizer, type Optimizer } from "./train/optimizer.ts";
+export { type Training, TrainingError, type TrainOptions, type TrainRow, train } from "./train/trainer.ts";
 // verify
 export { averageRanks, ensemble, zScoreEnsemble } from "./verify/ensemble.ts";
 export { hierarchical, type PromptSplitter, ruleSplitter, type SubPrompts } from "./verify/hierarchical.ts";
