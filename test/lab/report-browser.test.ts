@@ -58,7 +58,7 @@ describe.skipIf(executable === undefined)("in a browser (needs Chromium; CHROMIU
     expect(others()).toEqual([]);
     await page.locator("#figure-1 .mark-symbol path").first().hover({ force: true });
     await page.waitForSelector(".tip:not([hidden])");
-    expect(await page.locator(".tip").innerText()).toContain("strategy");
+    expect(await page.locator(".tip").textContent()).toContain("strategy");
     await page.close();
   }, 60_000);
 
