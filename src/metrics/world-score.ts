@@ -104,12 +104,12 @@ export interface WorldReference {
   readonly areas: readonly number[];
 }
 
-function startOf(reading: ClipReading, demand: PromptDemand): WorldReference {
+function startOf(reading: ClipReading, demand: PromptDemand, masks: readonly Uint8Array[]): WorldReference {
   const areas = assign(demand, reading).map(({ seen, whole }) => {
     const first = seen?.blobs.filter((b, f) => b !== undefined && whole[f] === 1).slice(0, 4) ?? [];
     return first.length > 0 ? first.reduce((sum, b) => sum + b!.area, 0) / first.length : Number.NaN;
   });
-  return { scene: sceneReference(reading, backgroundMasks(reading)), areas };
+  return { scene: sceneReference(reading, masks), areas };
 }
 
 /**
@@ -124,11 +124,9 @@ export function worldScore(video: Video, prompt: string, options: WorldScoreOpti
   }
   const demand = parsePrompt(prompt);
   const reading = readClip(video);
-  const { dimensions, correct, measures } = judge(
-    demand,
-    reading,
-    options.reference ?? startOf(reading, demand),
-  );
+  const masks = backgroundMasks(reading);
+  const reference = options.reference ?? startOf(reading, demand, masks);
+  const { dimensions, correct, measures } = judge(demand, reading, masks, reference);
   return Object.freeze({
     source: "world",
     prompt,
@@ -151,7 +149,8 @@ export function scoreSegments(video: Video, prompt: string, parts: number): Worl
     );
   }
   const length = Math.floor(video.numFrames / parts);
-  const reference = startOf(readClip(clip(video, 0, length)), parsePrompt(prompt));
+  const first = readClip(clip(video, 0, length));
+  const reference = startOf(first, parsePrompt(prompt), backgroundMasks(first));
   return Array.from({ length: parts }, (_, i) =>
     worldScore(clip(video, i * length, i === parts - 1 ? video.numFrames : (i + 1) * length), prompt, {
       reference,

@@ -8,7 +8,7 @@ import { gravity, pourRange, speedRange } from "../../video/world/physics.ts";
 import type { Correctness, WorldDimension, WorldReference } from "../world-score.ts";
 import { type AssignedObject, assign } from "./assign.ts";
 import { isDirection, type MotionMeasures, measureMotion, median, showsMotion } from "./motion-measures.ts";
-import { backgroundMasks, measureScene, type SceneMeasures } from "./scene-measures.ts";
+import { measureScene, type SceneMeasures } from "./scene-measures.ts";
 
 export interface Measures {
   /** Share of frames in which a demanded object is missing without an excuse. */
@@ -55,11 +55,13 @@ interface Seen {
 export function judge(
   demand: PromptDemand,
   reading: ClipReading,
+  /** Background pixels of each frame. */
+  masks: readonly Uint8Array[],
   reference: WorldReference,
 ): { dimensions: { [D in WorldDimension]: number }; correct: Correctness; measures: Measures } {
   const parts = assign(demand, reading);
   const motions = parts.map((part) => motionOf(part, demand));
-  const scene = measureScene(reading, backgroundMasks(reading), reference.scene);
+  const scene = measureScene(reading, masks, reference.scene);
   const seen: Seen = { demand, reading, parts, motions, scene, reference };
   const frames = Array.from({ length: reading.numFrames }, (_, f) => f);
 

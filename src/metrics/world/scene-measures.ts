@@ -175,8 +175,12 @@ export function measureScene(
       const before = frames[f - 1]!;
       const freeBefore = masks[f - 1]!;
       for (let p = 0; p < pixels; p++) {
-        if (!free[p] || !freeBefore[p]) continue;
-        for (let c = 0; c < 3; c++) flicker += Math.abs(frame[p * 3 + c]! - before[p * 3 + c]!);
+        if (free[p] === 0 || freeBefore[p] === 0) continue;
+        const at = p * 3;
+        flicker +=
+          Math.abs(frame[at]! - before[at]!) +
+          Math.abs(frame[at + 1]! - before[at + 1]!) +
+          Math.abs(frame[at + 2]! - before[at + 2]!);
         flickers += 3;
       }
     }

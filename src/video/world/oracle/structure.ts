@@ -56,6 +56,12 @@ export function findGlass(
   { owner }: Segmentation,
   blobHues: readonly Colour[],
 ): GlassReading | undefined {
+  // Most frames hold nothing light and colourless: no need to look for lines.
+  let light = 0;
+  for (let at = 0; at < frame.length; at += 3) {
+    if (frame[at]! > 0.4 && frame[at + 1]! > 0.4 && frame[at + 2]! > 0.4) light++;
+  }
+  if (light < 24) return undefined;
   // Lines are looked for in means of five pixels along them: noise cancels, their neighbours stay out.
   const grey = new Uint8Array(size * size);
   const perColumn = new Uint8Array(size);
