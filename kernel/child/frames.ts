@@ -98,6 +98,10 @@ export type WatchdogLine =
   | { readonly interrupt: string }
   | { readonly input: number; readonly value: string | null };
 
+/** Between the watchdog and the main thread: a stopped cell is over; no termination is under way any more. */
+export type WatchdogNote = { readonly over: string };
+export type MainLine = WatchdogLine | { readonly clear: string };
+
 /** Memory that the watchdog shares with the main thread: how many interrupts were answered, how many lines handed over. */
 export const Shared = { ANSWERED: 0, LINES: 1 } as const;
 

@@ -5,6 +5,9 @@
  *   50 ms  the cell is reported as interrupted, whether or not its own promise has settled
  *   60 ms  no answer from the main thread: the watchdog terminates the execution (variables are kept)
  *   again  the front kills the process (variables are lost)
+ *
+ * A termination may strike the kernel's own code on this thread, and it drops all microtasks. So nothing here waits for
+ * a promise or a timer: the watchdog repeats its line until the cell is over, and each step may be taken again.
  */
 
 export class Interrupted extends Error {
@@ -18,53 +21,51 @@ export class Interrupted extends Error {
 /** Time that `finally` blocks and library code get between the abort signal and the report. */
 const GRACE_MS = 50;
 
-type Reject = (reason: unknown) => void;
-
-export interface RunningCell {
+interface RunningCell {
   readonly parent: string;
-  readonly signal: AbortSignal;
-  /** Rejects with Interrupted a grace after the stop button. */
-  readonly interrupted: Promise<never>;
+  interruptedAt: number | null;
+  /** Ends the cell; does nothing when it has ended by itself. */
+  readonly stop: (reason: Interrupted) => void;
 }
 
 let controller = new AbortController();
 let running: RunningCell | null = null;
-let rejectRun: Reject = () => {};
 /** Awaits of cell code under way. A set of their own, as Promise.race with one promise would keep every value alive. */
-const pending = new Set<Reject>();
+const pending = new Set<(reason: unknown) => void>();
 
 export const cellSignal = (): AbortSignal => controller.signal;
-export const runningCell = (): RunningCell | null => running;
 
-export function beginCell(parent: string): RunningCell {
+export function beginCell(parent: string, stop: RunningCell["stop"]): void {
   controller = new AbortController();
-  const interrupted = new Promise<never>((_, reject) => {
-    rejectRun = reject;
-  });
-  interrupted.catch(() => {});
-  running = { parent, signal: controller.signal, interrupted };
-  return running;
+  running = { parent, stop, interruptedAt: null };
 }
 
 export function endCell(): void {
   running = null;
 }
 
-/** Stops the cell `parent`; does nothing when that cell is over. */
+/** Whether the stop button was pressed during the running cell. */
+export const isInterrupted = (): boolean => running?.interruptedAt != null;
+
+/** A step of stopping the cell `parent`; does nothing when that cell is over or has not begun. */
 export function interruptCell(parent: string): void {
   if (running?.parent !== parent) return;
-  const reason = new Interrupted();
-  const reject = rejectRun;
-  // A listener of the user's that throws must not keep the rest from stopping: abort() reports it by itself.
-  controller.abort(reason);
-  for (const stop of pending) stop(reason);
-  pending.clear();
-  setTimeout(() => reject(reason), GRACE_MS);
+  const now = performance.now();
+  if (running.interruptedAt === null) {
+    running.interruptedAt = now;
+    controller.abort(new Interrupted());
+    for (const reject of pending) reject(controller.signal.reason);
+    pending.clear();
+  } else if (now - running.interruptedAt >= GRACE_MS) running.stop(controller.signal.reason as Interrupted);
 }
 
-/** A place in cell code where the stop button acts: settles as `value` does, or rejects when the cell is stopped. */
+/**
+ * A place in cell code where the stop button acts: settles as `value` does, or rejects when the cell is stopped. Throws
+ * where it is stopped already: a loop that catches everything would go round through rejected promises otherwise, and
+ * Node's hook for those swallows a termination.
+ */
 export function cancelPoint<T>(value: T): T | Promise<Awaited<T>> {
-  if (controller.signal.aborted) return Promise.reject(controller.signal.reason);
+  controller.signal.throwIfAborted();
   const then = (value as { then?: unknown } | null | undefined)?.then;
   if (typeof then !== "function") return value;
   return new Promise((resolve, reject) => {

@@ -10,10 +10,10 @@ import { abandonDisplays, settleDisplays } from "./display.ts";
 import { evaluate, evaluateExpression, installRuntime, release, Shown, takeOut } from "./evaluate.ts";
 import type { Command, Failure, Outcome, RunCommand } from "./frames.ts";
 import { installGlobals } from "./globals.ts";
-import { beginCell, endCell, Interrupted } from "./interrupt.ts";
+import { beginCell, endCell, Interrupted, interruptCell, isInterrupted } from "./interrupt.ts";
 import { installModules } from "./modules.ts";
 import { render, renderResult } from "./render.ts";
-import { startWatchdog } from "./stdin.ts";
+import { reportOver, startWatchdog } from "./stdin.ts";
 import { failureOf, rememberCell } from "./traceback.ts";
 
 /** Marks the end of a cell on fd 1 and 2; the front chose it, so that it can take it out of the text. */
@@ -35,44 +35,74 @@ async function valuesOf(expressions: RunCommand["expressions"]): Promise<Record<
   return values;
 }
 
-async function runCell(command: RunCommand): Promise<void> {
-  rememberCell(command.name, command.source, command.map);
-  setOutputParent(command.parent);
-  const cell = beginCell(command.parent);
-  let result: Outcome | undefined;
-  let failure: Failure | undefined;
-  let expressions: Record<string, unknown> = {};
-  const work = async (): Promise<void> => {
-    await evaluate(command.script, command.name);
-    const value = takeOut();
-    const data = command.silent ? null : await renderResult(value);
-    await settleDisplays();
-    if (data !== null) result = { data, metadata: {} };
-    expressions = await valuesOf(command.expressions);
-  };
-  try {
-    await Promise.race([work(), cell.interrupted]);
-  } catch (thrown) {
-    failure = describeFault(thrown);
-    try {
-      if (thrown instanceof Interrupted) abandonDisplays();
-      else await settleDisplays();
-    } catch {
-      // The cell's own fault is the one to report.
-    }
-    takeOut();
-  }
-  endCell();
-  release();
+interface Ended {
+  readonly parent: string;
+  readonly result?: Outcome;
+  readonly failure?: Failure;
+  readonly expressions: Readonly<Record<string, unknown>>;
+}
+
+/** The outcome of a stopped cell, held back until no termination can strike. */
+let held: Ended | null = null;
+
+function report(ended: Ended): void {
   // What native code wrote to the descriptors lies before this marker; the front waits for it.
-  for (const fd of [1, 2]) writeFully(fd, MARKER);
-  const { parent } = command;
-  send({
-    type: "done",
-    parent,
-    expressions,
-    ...(result === undefined ? {} : { result }),
-    ...(failure === undefined ? {} : { failure }),
+  for (const fd of [1, 2]) {
+    try {
+      writeFully(fd, MARKER);
+    } catch {
+      // The user has closed the descriptor: nothing will come from there.
+    }
+  }
+  send({ type: "done", ...ended });
+}
+
+function stepOfInterrupt(parent: string): void {
+  if (held !== null) reportOver(held.parent);
+  else interruptCell(parent);
+}
+
+function sendHeld(parent: string): void {
+  if (held?.parent !== parent) return;
+  report(held);
+  held = null;
+}
+
+function runCell(command: RunCommand): void {
+  const { name, parent, silent } = command;
+  rememberCell(name, command.source, command.map);
+  setOutputParent(parent);
+  let over = false;
+  const end = (outcome: Omit<Ended, "parent">): void => {
+    if (over) return;
+    const stopped = isInterrupted();
+    const ended = { parent, ...outcome };
+    takeOut();
+    endCell();
+    release();
+    over = true;
+    if (stopped) {
+      held = ended;
+      reportOver(parent);
+    } else report(ended);
+  };
+  const fail = (thrown: unknown): void => end({ failure: describeFault(thrown), expressions: {} });
+  const work = async (): Promise<Omit<Ended, "parent">> => {
+    await evaluate(command.script, name);
+    const value = takeOut();
+    const data = silent ? null : await renderResult(value);
+    await settleDisplays();
+    const expressions = await valuesOf(command.expressions);
+    return { expressions, ...(data === null ? {} : { result: { data, metadata: {} } }) };
+  };
+  beginCell(parent, (reason) => {
+    abandonDisplays();
+    fail(reason);
+  });
+  work().then(end, async (thrown) => {
+    // What was shown before the fault is shown; the cell's own fault is the one to report.
+    await settleDisplays().catch(() => {});
+    fail(thrown);
   });
 }
 
@@ -83,7 +113,7 @@ function reportStray(title: string, thrown: unknown): void {
 }
 
 function take(command: Command): void {
-  if (command.op === "run") void runCell(command);
+  if (command.op === "run") runCell(command);
   else if (command.op === "comm")
     void takeComm(command, (thrown) => reportStray(`The handler of a ${command.message} failed`, thrown));
   else process.exit(0);
@@ -99,6 +129,6 @@ globalThis.console = new Console({ stdout: process.stdout, stderr: process.stder
 installRuntime();
 installModules(process.cwd());
 installGlobals();
-startWatchdog();
+startWatchdog({ onInterrupt: stepOfInterrupt, onClear: sendHeld });
 process.on("message", take);
 send({ type: "ready" });

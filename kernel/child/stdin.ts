@@ -2,8 +2,8 @@
 import { fileURLToPath } from "node:url";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { outputParent, send } from "./channel.ts";
-import { Shared, type WatchdogLine } from "./frames.ts";
-import { cancelPoint, Interrupted, interruptCell } from "./interrupt.ts";
+import { type MainLine, Shared, type WatchdogNote } from "./frames.ts";
+import { cancelPoint, Interrupted } from "./interrupt.ts";
 import type { WatchdogData } from "./watchdog.ts";
 
 export interface InputOptions {
@@ -21,18 +21,32 @@ const refused = (): Error =>
     "Cannot ask for input as this front end takes none (allow_stdin is false). Run the cell interactively.",
   );
 
-function handle(line: WatchdogLine): void {
+function handle(line: MainLine): void {
   if ("interrupt" in line) {
     // Answered only after the microtasks: a loop that catches every rejection never gets there, and is terminated.
     setImmediate(() => Atomics.add(shared, Shared.ANSWERED, 1));
-    interruptCell(line.interrupt);
-    return;
+    events.onInterrupt(line.interrupt);
+  } else if ("clear" in line) events.onClear(line.clear);
+  else {
+    waiting.get(line.input)?.(line.value);
+    waiting.delete(line.input);
   }
-  waiting.get(line.input)?.(line.value);
-  waiting.delete(line.input);
 }
 
-export function startWatchdog(): void {
+/** Tells the watchdog that the stopped cell is over. */
+export const reportOver = (parent: string): void => port.postMessage({ over: parent } satisfies WatchdogNote);
+
+export interface WatchdogEvents {
+  /** The stop button was pressed for this cell; repeated until the cell is reported as over. */
+  onInterrupt(parent: string): void;
+  /** No termination will strike any more: the outcome of this cell can be sent. */
+  onClear(parent: string): void;
+}
+
+let events: WatchdogEvents = { onInterrupt: () => {}, onClear: () => {} };
+
+export function startWatchdog(given: WatchdogEvents): void {
+  events = given;
   port.on("message", handle);
   port.unref();
   const worker = new Worker(fileURLToPath(new URL("./watchdog.js", import.meta.url)), {
@@ -54,7 +68,7 @@ export function prompt(text = "", options: InputOptions | string = {}): string {
   const otherwise = typeof options === "string" ? options : "";
   while (true) {
     const seen = Atomics.load(shared, Shared.LINES);
-    const received = receiveMessageOnPort(port) as { message: WatchdogLine } | undefined;
+    const received = receiveMessageOnPort(port) as { message: MainLine } | undefined;
     if (received === undefined) {
       Atomics.wait(shared, Shared.LINES, seen, 1000);
       continue;
@@ -62,10 +76,10 @@ export function prompt(text = "", options: InputOptions | string = {}): string {
     const line = received.message;
     if ("interrupt" in line) {
       Atomics.add(shared, Shared.ANSWERED, 1);
-      interruptCell(line.interrupt);
+      events.onInterrupt(line.interrupt);
       throw new Interrupted();
     }
-    if (line.input !== id) {
+    if (!("input" in line) || line.input !== id) {
       handle(line);
       continue;
     }

@@ -5,7 +5,7 @@
 import inspector from "node:inspector";
 import { Socket } from "node:net";
 import { type MessagePort, workerData } from "node:worker_threads";
-import { Shared, WATCHDOG_FD, type WatchdogLine } from "./frames.ts";
+import { type MainLine, Shared, WATCHDOG_FD, type WatchdogLine, type WatchdogNote } from "./frames.ts";
 
 export interface WatchdogData {
   /** Cells named by `Shared`. */
@@ -14,37 +14,62 @@ export interface WatchdogData {
 }
 
 const { shared, port } = workerData as WatchdogData;
-/** Time that the main thread has to answer before it is terminated. */
-const PATIENCE_MS = 60;
+/** Time that the main thread has to answer before it is terminated, and between two lines about the same cell. */
+const ROUND_MS = 55;
 
 const session = new inspector.Session();
 session.connectToMainThread();
 
 /** Hands a line to the main thread: as a message, and by waking a `prompt()` that blocks. */
-function hand(line: WatchdogLine): void {
+function hand(line: MainLine): void {
   port.postMessage(line);
   Atomics.add(shared, Shared.LINES, 1);
   Atomics.notify(shared, Shared.LINES);
 }
 
-function terminateUnlessAnswered(): void {
+let stopping: string | null = null;
+let terminating = false;
+
+function terminate(): void {
+  if (terminating) return; // The main thread is in native code: one termination waits for its return, not a hundred.
+  terminating = true;
+  // A subprocess that the main thread waits for (execSync) stops as it would by ctrl-C in a terminal.
+  try {
+    process.kill(-process.pid, "SIGINT");
+  } catch {
+    // Not the leader of a process group: only the main thread is stopped.
+  }
+  session.post("Runtime.terminateExecution", () => {
+    terminating = false;
+  });
+}
+
+/** Tells the main thread to stop the cell, again and again until that is done. */
+function round(parent: string): void {
+  if (stopping !== parent) return;
+  hand({ interrupt: parent });
   const answered = Atomics.load(shared, Shared.ANSWERED);
   setTimeout(() => {
-    if (Atomics.load(shared, Shared.ANSWERED) !== answered) return;
-    // A subprocess that the main thread waits for (execSync) stops as it would by ctrl-C in a terminal.
-    try {
-      process.kill(-process.pid, "SIGINT");
-    } catch {
-      // Not the leader of a process group: only the main thread is stopped.
-    }
-    session.post("Runtime.terminateExecution", () => {});
-  }, PATIENCE_MS);
+    if (stopping !== parent) return;
+    if (Atomics.load(shared, Shared.ANSWERED) === answered) terminate();
+    round(parent);
+  }, ROUND_MS);
 }
 
 function take(line: WatchdogLine): void {
-  hand(line);
-  if ("interrupt" in line) terminateUnlessAnswered();
+  if (!("interrupt" in line)) hand(line);
+  else if (stopping !== line.interrupt) {
+    stopping = line.interrupt;
+    round(stopping);
+  }
 }
+
+// The cell is over. It is reported only when no termination can strike what comes next.
+port.on("message", ({ over }: WatchdogNote) => {
+  if (terminating) return; // The next round asks again.
+  if (stopping === over) stopping = null;
+  hand({ clear: over });
+});
 
 let text = "";
 const input = new Socket({ fd: WATCHDOG_FD, readable: true, writable: false });
