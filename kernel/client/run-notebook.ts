@@ -177,8 +177,11 @@ export async function* runNotebook(
     yield { type: "end", ...end };
     return end;
   } finally {
-    save();
-    await session.shutdown();
+    try {
+      save();
+    } finally {
+      await session.shutdown();
+    }
   }
 }
 

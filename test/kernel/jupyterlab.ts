@@ -46,6 +46,8 @@ export interface NotebookPage {
   save(): Promise<void>;
   /** PNG of the window into artefacts/<name>.png; its path. */
   screenshot(name: string): Promise<string>;
+  /** Makes the window so high that the whole notebook is in sight, up to `limit` pixels. */
+  unroll(limit?: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -68,9 +70,16 @@ export async function startJupyterLab({
 
   const home = mkdtempSync(join(tmpdir(), "zoetrope-lab-home-"));
   const shown = folder ?? join(home, "notebooks");
-  const quiet = join(home, "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings");
-  mkdirSync(dirname(quiet), { recursive: true });
-  writeFileSync(quiet, JSON.stringify({ fetchNews: "false", checkForUpdates: false }));
+  const settings = {
+    "apputils-extension/notification": { fetchNews: "false", checkForUpdates: false },
+    // All cells are in the page, also those that are scrolled out of sight.
+    "notebook-extension/tracker": { windowingMode: "none" },
+  };
+  for (const [name, values] of Object.entries(settings)) {
+    const file = join(home, "settings/@jupyterlab", `${name}.jupyterlab-settings`);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, JSON.stringify(values));
+  }
   const port = await freePort();
   const server = startLab(command, {
     folder: shown,
@@ -164,16 +173,22 @@ async function openNotebook(
     });
   }
 
-  const idle = async (timeout = 120_000) => {
-    await page.waitForFunction(
+  const isIdle = () =>
+    page.evaluate(
       () =>
         labApp().shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle" &&
         ![...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].some((prompt) =>
           prompt.textContent?.includes("[*]"),
         ),
-      undefined,
-      { timeout, polling: 100 },
     );
+  const idle = async (timeout = 120_000) => {
+    // Between two cells the kernel is idle for a moment: only what lasts counts.
+    let lasted = 0;
+    for (const deadline = Date.now() + timeout; lasted < 4; await wait(150)) {
+      lasted = (await isIdle()) ? lasted + 1 : 0;
+      if (Date.now() > deadline)
+        throw new Error(`Cannot go on: the kernel was not idle within ${timeout / 1000} s.`);
+    }
   };
   return Object.freeze({
     page,
@@ -202,6 +217,16 @@ async function openNotebook(
       mkdirSync(dirname(file), { recursive: true });
       await page.screenshot({ path: file });
       return file;
+    },
+    async unroll(limit = 8000) {
+      const needed = await page.evaluate(() => {
+        const outer = document.querySelector(".jp-NotebookPanel-notebook .jp-WindowedPanel-outer");
+        const last = [...document.querySelectorAll(".jp-Notebook .jp-Cell")].at(-1);
+        if (outer === null || last === undefined) return 0;
+        outer.scrollTop = 0;
+        return last.getBoundingClientRect().bottom - outer.getBoundingClientRect().bottom + 40;
+      });
+      await page.setViewportSize({ width, height: Math.min(limit, Math.ceil(height + Math.max(0, needed))) });
     },
     close: () => context.close(),
   });

@@ -1,5 +1,5 @@
 /** The headless client on this package's own kernel, as built in dist/. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -44,6 +44,9 @@ const texts = (result: RunResult): string[] =>
       )
       .join("|"),
   );
+function isRunning(pid: number): boolean {
+  return existsSync(`/proc/${pid}`) && !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+}
 async function events(
   book: Parameters<typeof runNotebook>[0],
   options: RunOptions = {},
@@ -223,6 +226,23 @@ describe("runNotebook", () => {
     );
   });
 
+  it("says so when the outputs cannot be written, and leaves no kernel behind", async () => {
+    const gone = join(folder, "gone");
+    mkdirSync(gone);
+    const book = cells(
+      `console.log(process.ppid); require("node:fs").rmSync(${JSON.stringify(gone)}, { recursive: true });`,
+      "1",
+    );
+    let pid = 0;
+    const run = async () => {
+      for await (const event of runNotebook(book, { cwd: folder, output: join(gone, "out.ipynb") }))
+        if (event.type === "output" && "text" in event.output) pid = Number(event.output.text);
+    };
+    await expect(run()).rejects.toThrow(/^Cannot write .*out\.ipynb: ENOENT.* Create the folder first/);
+    expect(pid).toBeGreaterThan(0);
+    expect(isRunning(pid)).toBe(false);
+  });
+
   it("ends its kernel when the reader stops reading", async () => {
     let pid = 0;
     for await (const event of runNotebook(cells("process.ppid", "'never'"), { cwd: folder }))
@@ -231,8 +251,6 @@ describe("runNotebook", () => {
         break;
       }
     expect(pid).toBeGreaterThan(0);
-    expect(existsSync(`/proc/${pid}`) && !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ")).toBe(
-      false,
-    );
+    expect(isRunning(pid)).toBe(false);
   });
 });
