@@ -1,22 +1,22 @@
 /** Number formats of safetensors files, and their conversion to what tensors hold (float32, int32, bool). */
 
-/** Bytes of an element, by the name the format gives it. */
+/** Bytes of an element, by the name the format gives it, in the reference implementation's order of formats. */
 export const ELEMENT_BYTES = {
   BOOL: 1,
   U8: 1,
   I8: 1,
-  F8_E4M3: 1,
   F8_E5M2: 1,
-  U16: 2,
+  F8_E4M3: 1,
   I16: 2,
+  U16: 2,
   F16: 2,
   BF16: 2,
-  U32: 4,
   I32: 4,
+  U32: 4,
   F32: 4,
-  U64: 8,
-  I64: 8,
   F64: 8,
+  I64: 8,
+  U64: 8,
 } as const;
 
 export type Dtype = keyof typeof ELEMENT_BYTES;

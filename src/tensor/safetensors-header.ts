@@ -148,11 +148,14 @@ export interface EntryInit {
   readonly shape: readonly number[];
 }
 
-/** Wide formats first, then by name, as the reference implementation does: every tensor is aligned. */
+const FORMAT_ORDER = Object.keys(ELEMENT_BYTES);
+
+/** Wide formats first, then by name, exactly as the reference implementation does: every tensor is aligned. */
 export function inFileOrder<T extends EntryInit>(entries: readonly T[]): T[] {
   return [...entries].sort(
     (a, b) =>
-      ELEMENT_BYTES[b.dtype] - ELEMENT_BYTES[a.dtype] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+      FORMAT_ORDER.indexOf(b.dtype) - FORMAT_ORDER.indexOf(a.dtype) ||
+      Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)),
   );
 }
 

@@ -36,6 +36,7 @@ struct Gemm {
   int activation = ACT_NONE;  // applied last
   float* pre = 0;             // where the value before the activation goes (leading dimension ldc), or null
   const float* packed = 0;    // B packed once by pack_b_all
+  float* row_sums = 0;        // [m], or null: receives the sums of the rows of op(A)
 };
 
 // B[k, n] -> panels of NR columns, each k rows of NR floats; missing columns are zero.
@@ -188,11 +189,29 @@ static void tile_rows(long h, const Gemm& g, long k, const float* a, const float
   }
 }
 
+// Adds the block's part of the row sums of op(A), read from the packed block while it is in cache.
+static void add_row_sums(const float* pa, long m, long k, bool first, float* sums) {
+  for (long i = 0; i < m; i += MR) {
+    float even[MR] = {0}, odd[MR] = {0};
+    const float* a = pa + i * k;
+    long p = 0;
+    for (; p + 2 <= k; p += 2)
+      for (int q = 0; q < MR; q++) {
+        even[q] += a[p * MR + q];
+        odd[q] += a[p * MR + MR + q];
+      }
+    for (; p < k; p++)
+      for (int q = 0; q < MR; q++) even[q] += a[p * MR + q];
+    for (long q = 0; q < MR && i + q < m; q++) sums[i + q] = (first ? 0 : sums[i + q]) + (even[q] + odd[q]);
+  }
+}
+
 // Rows [m0, m1), columns [jc, jc+n) and depth [pc, pc+k), with the block of B already packed at `pb`.
 static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc, long k, const float* pb, float* pa) {
   for (long ic = m0; ic < m1; ic += MC) {
     long mc = m1 - ic < MC ? m1 - ic : MC;
     pack_a(g.ta, mc, k, g.ta ? g.a + pc * g.lda + ic : g.a + ic * g.lda + pc, g.lda, pa);
+    if (g.row_sums && jc == 0) add_row_sums(pa, mc, k, pc == 0, g.row_sums + ic);
     for (long jr = 0; jr < n; jr += NR) {
       long w = n - jr < NR ? n - jr : NR;
       for (long ir = 0; ir < mc; ir += MR) {
@@ -221,6 +240,8 @@ static void pack_b_all(bool tb, long k, long n, const float* b, long ldb, float*
 
 // k == 0 and the finish of it: C is bias and activation of zero (or of C).
 static void gemm_without_depth(const Gemm& g, long m0, long m1) {
+  if (g.row_sums)
+    for (long i = m0; i < m1; i++) g.row_sums[i] = 0;
   for (long i = m0; i < m1; i++)
     for (long j = 0; j < g.n; j++) {
       float v = (g.accumulate ? g.c[i * g.ldc + j] : 0) + (g.bias ? g.bias[j] : 0);

@@ -81,7 +81,6 @@ export function linear(
 }
 
 interface Product {
-  readonly transposeA?: boolean;
   readonly transposeB?: boolean;
   readonly bias?: TensorInfo;
   readonly activation?: Activation;
@@ -95,7 +94,7 @@ function product(
   a: TensorInfo,
   b: TensorInfo,
   c: TensorInfo,
-  { transposeA = false, transposeB = false, bias, activation, before }: Product,
+  { transposeB = false, bias, activation, before }: Product,
 ): void {
   const code = ACTIVATION_CODE[activation ?? "none"];
   if (m * n > 0) {
@@ -103,7 +102,7 @@ function product(
       "matmul",
       2 * m * n * k,
       1,
-      transposeA,
+      false,
       transposeB,
       m,
       n,
@@ -156,10 +155,8 @@ defineKernel<{ x: TensorInfo; dy: TensorInfo }, { withBias: boolean }>(
     const n = x.shape.at(-1)!;
     const rows = sizeOf(x.shape) / n;
     const dWeight = backend.output([m, n], "float32");
-    product(backend, [m, n, rows], dy, x, dWeight, { transposeA: true });
-    if (!withBias) return [dWeight];
-    const dBias = backend.output([m], "float32");
-    if (m > 0) backend.call("column_sums", 8 * rows * m, rows, m, dy, dBias);
-    return [dWeight, dBias];
+    const dBias = withBias ? backend.output([m], "float32") : undefined;
+    if (m * n > 0) backend.call("linear_grad_weight", 2 * m * n * rows, rows, m, n, dy, x, dWeight, dBias);
+    return dBias ? [dWeight, dBias] : [dWeight];
   },
 );

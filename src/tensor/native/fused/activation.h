@@ -1,4 +1,4 @@
-// GELU (tanh form), SiLU: value and derivative, elementwise.
+// GELU (tanh form), SiLU: value and derivative, elementwise; the gradients of a linear layer's weight and bias.
 #pragma once
 #include "../gemm.h"
 
@@ -42,33 +42,23 @@ static void activation_grad(const double* x, Team& team) {
     map2(in, dy, dx, to - from, [](vf a, vf d) { return d * activation_slope(a, ACT_SILU); });
 }
 
-// rows, n, x, out: sums over rows, the gradient of a bias. A column belongs to one thread and its rows are added in
-// order, eight at a time.
-static void column_sums(const double* x, Team& team) {
-  const long rows = (long)x[0], n = (long)x[1];
-  const float* in = ptr<const float>(x[2]);
-  float* out = ptr<float>(x[3]);
-  long from, to;
-  team.range(n, from, to, 64);
-  if (to <= from) return;
-  for (long j = from; j < to; j++) out[j] = 0;
-  long i = 0;
-  for (; i + 8 <= rows; i += 8) {
-    const float* p = in + i * n;
-    long j = from;
-    for (; j + VL <= to; j += VL) {
-      vf a = load(p + j) + load(p + n + j), b = load(p + 2 * n + j) + load(p + 3 * n + j);
-      vf c = load(p + 4 * n + j) + load(p + 5 * n + j), d = load(p + 6 * n + j) + load(p + 7 * n + j);
-      store(out + j, load(out + j) + ((a + b) + (c + d)));
-    }
-    for (; j < to; j++)
-      out[j] += ((p[j] + p[n + j]) + (p[2 * n + j] + p[3 * n + j])) +
-                ((p[4 * n + j] + p[5 * n + j]) + (p[6 * n + j] + p[7 * n + j]));
-  }
-  for (; i < rows; i++)
-    for (long j = from; j < to; j++) out[j] += in[i * n + j];
+// rows, outputs, inputs, dy, x, dweight, dbias (or null): dW = dy^T x, with the column sums of dy taken on the way.
+static void linear_grad_weight(const double* x, Team& team) {
+  Gemm g;
+  g.ta = true;
+  g.k = (long)x[0];
+  g.m = (long)x[1];
+  g.n = (long)x[2];
+  g.a = ptr<const float>(x[3]);
+  g.lda = g.m;
+  g.b = ptr<const float>(x[4]);
+  g.ldb = g.n;
+  g.c = ptr<float>(x[5]);
+  g.ldc = g.n;
+  g.row_sums = ptr<float>(x[6]);
+  gemm(g, team);
 }
 
 }  // namespace ZT_NS
 
-#define ZT_FUSED_ACTIVATION_OPS(X) X(activation) X(activation_grad) X(column_sums)
+#define ZT_FUSED_ACTIVATION_OPS(X) X(activation) X(activation_grad) X(linear_grad_weight)
