@@ -53,3 +53,10 @@ export function positionAt(source: ts.SourceFile, offset: number): Position {
   );
   return { line: line + 1, column: character + 1 };
 }
+
+/** `{ a: 1 }` alone reads as a block with a label; as in other consoles it means the object, in parentheses. */
+export function isObjectAlone(code: string): boolean {
+  const text = code.trim();
+  if (!text.startsWith("{") || !text.endsWith("}") || text === "{}") return false;
+  return parseCell(code).source.statements.length <= 2 && parseCell(`(${code})`).faults.length === 0;
+}

@@ -62,6 +62,18 @@ function importCode(statement: ts.ImportDeclaration): string {
     : `__k.module = ${load}; ${several.join("; ")};`;
 }
 
+/** Where the value of an expression ends: erasing puts a semicolon in the place of a type assertion behind it. */
+function valueEnd(node: ts.Expression): number {
+  if (ts.isAsExpression(node) || ts.isSatisfiesExpression(node)) return valueEnd(node.expression);
+  if (ts.isBinaryExpression(node)) return valueEnd(node.right);
+  if (ts.isConditionalExpression(node)) return valueEnd(node.whenFalse);
+  if (ts.isPrefixUnaryExpression(node)) return valueEnd(node.operand);
+  if (ts.isAwaitExpression(node) || ts.isTypeOfExpression(node) || ts.isVoidExpression(node))
+    return valueEnd(node.expression);
+  if (ts.isArrowFunction(node) && !ts.isBlock(node.body)) return valueEnd(node.body);
+  return node.end;
+}
+
 export interface Rewriting {
   readonly edits: readonly Edit[];
   /** The cell needs the compiler's own emit: syntax that V8 does not know. */
@@ -81,9 +93,9 @@ export function rewrite(source: ts.SourceFile): Rewriting {
   const blank = (node: ts.Node): void => {
     replace(node.getStart(source), node.end, " ".repeat(node.end - node.getStart(source)));
   };
-  const wrap = (node: ts.Node, open: string): void => {
+  const wrap = (node: ts.Expression, open: string): void => {
     replace(node.getStart(source), node.getStart(source), open);
-    replace(node.end, node.end, ")");
+    replace(valueEnd(node), valueEnd(node), ")");
   };
 
   const visit = (node: ts.Node): void => {
@@ -164,7 +176,7 @@ export function rewrite(source: ts.SourceFile): Rewriting {
     }
     if (ts.isExportAssignment(statement)) {
       replace(statement.getStart(source), statement.expression.getStart(source), ";__k.out = (");
-      replace(statement.expression.end, statement.expression.end, ")");
+      replace(valueEnd(statement.expression), valueEnd(statement.expression), ")");
       visit(statement.expression);
       continue;
     }

@@ -7,7 +7,7 @@
 import { blankSourceFile } from "ts-blank-space";
 import ts from "typescript";
 import { applyEdits, type ColumnMap } from "./edits.ts";
-import { type ParsedCell, parseCell, positionAt } from "./parse.ts";
+import { isObjectAlone, parseCell, positionAt } from "./parse.ts";
 import { rewrite } from "./rewrite.ts";
 
 /** The way back from positions in the script to positions in the cell. */
@@ -25,15 +25,6 @@ export interface TransformOptions {
   /** The older decorators of TypeScript, as a project's tsconfig may ask for. */
   readonly experimentalDecorators?: boolean;
   readonly emitDecoratorMetadata?: boolean;
-}
-
-/** `{ a: 1 }` alone reads as a block with a label; as in other consoles it means the object. */
-function asExpression(code: string, parsed: ParsedCell): ParsedCell {
-  const text = code.trim();
-  if (!text.startsWith("{") || !text.endsWith("}") || parsed.source.statements.length !== 1) return parsed;
-  // The parentheses stand where white space was, or at the cell's ends, without moving a line.
-  const wrapped = parseCell(`(${code})`);
-  return wrapped.faults.length === 0 && code.trim() !== "{}" ? wrapped : parsed;
 }
 
 /** Top-level `var` of emitted code (enums, namespaces, names hoisted out of a `using` block) -> `let`. */
@@ -70,8 +61,7 @@ function emit(text: string, options: TransformOptions): { script: string; source
 }
 
 export function transform(code: string, options: TransformOptions = {}): Transformed {
-  const first = parseCell(code);
-  const parsed = asExpression(code, first);
+  const parsed = parseCell(isObjectAlone(code) ? `(${code})` : code);
   const fault = parsed.faults[0];
   if (fault !== undefined)
     return { ok: false, message: fault.message, ...positionAt(parsed.source, fault.start) };

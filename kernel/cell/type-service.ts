@@ -15,7 +15,7 @@ import ts from "typescript";
 import { type DeclarationKind, declarationsOf, identifiersIn } from "./declarations.ts";
 import { rememberedDisk } from "./disk.ts";
 import { GLOBAL_DECLARATIONS } from "./globals.ts";
-import { parseCell, positionAt } from "./parse.ts";
+import { isObjectAlone, parseCell, positionAt } from "./parse.ts";
 import { projectOf } from "./project.ts";
 
 export interface Diagnostic {
@@ -158,7 +158,11 @@ export function typeService(folder: string): TypeService {
     const brought = [...known].filter(([name]) => !declared.has(name) && (used?.has(name) ?? true));
     const prelude = `${brought.map(bring).join(" ")}\n`;
     const exported = [...declared].filter(([, declaration]) => !declaration.exported).map(([name]) => name);
-    return { text: `${prelude}${code}\nexport { ${exported.join(", ")} };`, shift: prelude.length };
+    const [open, close] = isObjectAlone(code) ? ["(", ")"] : ["", ""];
+    return {
+      text: `${prelude}${open}${code}${close}\nexport { ${exported.join(", ")} };`,
+      shift: prelude.length + open.length,
+    };
   }
 
   const lookAgain = (): void => {

@@ -74,7 +74,7 @@ function thrownBy(details: inspector.Runtime.ExceptionDetails, name: string): un
   if (exception?.objectId === undefined)
     return exception === undefined
       ? new Error(details.text)
-      : (exception.value ?? exception.unserializableValue);
+      : (exception.unserializableValue ?? (exception.value as unknown));
   slots.thrown = undefined;
   session.post("Runtime.callFunctionOn", {
     objectId: exception.objectId,

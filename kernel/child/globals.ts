@@ -12,7 +12,7 @@ import { table } from "./table.ts";
 import { tslab } from "./tslab.ts";
 
 const MODES: readonly TypeCheckMode[] = ["error", "warn", "off"];
-let typeCheck: TypeCheckMode = "error";
+let typeCheck = MODES.find((mode) => mode === process.env["ZOETROPE_TYPE_CHECK"]) ?? "error";
 
 const kernel = Object.freeze({
   /** Aborts when the stop button is pressed; a new signal for each cell. */

@@ -29,6 +29,7 @@ interface RunningCell {
 }
 
 let controller = new AbortController();
+let abortedAt = 0;
 let running: RunningCell | null = null;
 /** Awaits of cell code under way. A set of their own, as Promise.race with one promise would keep every value alive. */
 const pending = new Set<(reason: unknown) => void>();
@@ -53,31 +54,55 @@ export function interruptCell(parent: string): void {
   const now = performance.now();
   if (running.interruptedAt === null) {
     running.interruptedAt = now;
+    abortedAt = now;
     controller.abort(new Interrupted());
     for (const reject of pending) reject(controller.signal.reason);
     pending.clear();
   } else if (now - running.interruptedAt >= GRACE_MS) running.stop(controller.signal.reason as Interrupted);
 }
 
+/** How long a stopped cell may go on to clean up, unless the next cell begins before. */
+const CLEAN_UP_MS = 2000;
+
+/** Code of a stopped cell that has had its time, or has outlived it by catching everything. */
+const isSpent = (of: AbortController): boolean =>
+  of.signal.aborted && (of !== controller || performance.now() - abortedAt > CLEAN_UP_MS);
+
+/** The line of the cell that waits, added to errors: V8 cannot follow the promise made here. */
+function addFrame(error: unknown, site: { readonly stack?: string }): void {
+  if (!(error instanceof Error) || typeof error.stack !== "string") return;
+  const frame = site.stack?.split("\n").find((line) => line.includes("cell["));
+  if (frame === undefined || error.stack.includes(frame.trim().replace(/^at (async )?/, ""))) return;
+  error.stack += `\n${frame.replace(/^\s*at (async )?/, "    at async ")}`;
+}
+
 /**
- * A place in cell code where the stop button acts: settles as `value` does, or rejects when the cell is stopped. Throws
- * where it is stopped already: a loop that catches everything would go round through rejected promises otherwise, and
- * Node's hook for those swallows a termination.
+ * A place in cell code where the stop button acts: settles as `value` does, or rejects when the cell is stopped. What a
+ * stopped cell awaits after that (in a `finally`) works as usual for two seconds; then it is left waiting for ever, as
+ * is a loop that catches everything. No rejected promise is made here on the way: Node's hook for those can swallow a
+ * termination.
  */
 export function cancelPoint<T>(value: T): T | Promise<Awaited<T>> {
-  controller.signal.throwIfAborted();
+  const mine = controller;
+  if (isSpent(mine)) return new Promise(() => {});
   const then = (value as { then?: unknown } | null | undefined)?.then;
   if (typeof then !== "function") return value;
+  const site: { stack?: string } = {};
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 1;
+  Error.captureStackTrace(site, cancelPoint);
+  Error.stackTraceLimit = limit;
   return new Promise((resolve, reject) => {
     pending.add(reject);
     Promise.resolve(value).then(
       (result) => {
         pending.delete(reject);
-        resolve(result);
+        if (!isSpent(mine)) resolve(result);
       },
       (error) => {
         pending.delete(reject);
-        reject(error);
+        addFrame(error, site);
+        if (!isSpent(mine)) reject(error);
       },
     );
   });

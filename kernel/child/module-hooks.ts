@@ -9,7 +9,7 @@
  *   (modules cannot be unloaded).
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { LoadHook, ResolveHook } from "node:module";
 import { dirname, extname, join, resolve as resolvePath } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -105,17 +105,21 @@ interface Aliases {
   readonly base: string;
   readonly paths: readonly (readonly [RegExp, readonly string[]])[];
 }
-let aliases: Promise<Aliases | null> | null = null;
+let aliases: { readonly stamp: string; readonly read: Promise<Aliases | null> } | null = null;
 
-/** `compilerOptions.paths` of the nearest tsconfig.json. */
-async function readAliases(): Promise<Aliases | null> {
+function nearestConfig(): string | null {
   let at = fileURLToPath(folder);
-  while (!existsSync(join(at, "tsconfig.json"))) {
+  while (!isFile(join(at, "tsconfig.json"))) {
     const parent = dirname(at);
     if (parent === at) return null;
     at = parent;
   }
-  const file = join(at, "tsconfig.json");
+  return join(at, "tsconfig.json");
+}
+
+/** `compilerOptions.paths` of a tsconfig.json. */
+async function readAliases(file: string): Promise<Aliases | null> {
+  const at = dirname(file);
   const text = readFileSync(file, "utf8");
   if (!/"(paths|extends)"/.test(text)) return null;
   const ts = await typescript();
@@ -136,8 +140,11 @@ async function readAliases(): Promise<Aliases | null> {
 }
 
 async function aliasTarget(specifier: string): Promise<string | null> {
-  aliases ??= readAliases().catch(() => null);
-  const known = await aliases;
+  const file = nearestConfig();
+  if (file === null) return null;
+  const stamp = `${file}:${statSync(file).mtimeMs}`;
+  if (aliases?.stamp !== stamp) aliases = { stamp, read: readAliases(file).catch(() => null) };
+  const known = await aliases.read;
   for (const [pattern, targets] of known?.paths ?? []) {
     const match = pattern.exec(specifier);
     if (match === null) continue;

@@ -8,7 +8,7 @@
  *
  * `answer` is the one place where busy, reply and idle are sent, for all messages of all channels.
  */
-import type { Frame } from "../child/frames.ts";
+import type { Frame, TypeCheckMode } from "../child/frames.ts";
 import type { Connection } from "../protocol/connection.ts";
 import { type Header, type JsonObject, type Message, messageFactory } from "../protocol/message.ts";
 import { codec } from "../protocol/wire.ts";
@@ -36,6 +36,8 @@ export interface KernelOptions {
   /** Where cells run and resolve their imports. */
   readonly folder: string;
   readonly version: string;
+  /** What type errors do until a cell sets `kernel.typeCheck`. */
+  readonly typeCheck: TypeCheckMode;
   readonly bind: (connection: Connection, events: TransportEvents) => Promise<Transport>;
 }
 
@@ -47,7 +49,13 @@ const WARM_UP_MS = 100;
 /** Headers of requests that late output may belong to. */
 const PARENTS_KEPT = 256;
 
-export async function startKernel({ connection, folder, version, bind }: KernelOptions): Promise<Kernel> {
+export async function startKernel({
+  connection,
+  folder,
+  version,
+  typeCheck,
+  bind,
+}: KernelOptions): Promise<Kernel> {
   const wire = codec({ key: connection.key, scheme: connection.signature_scheme });
   const messages = messageFactory();
   const log = limitedLog();
@@ -118,6 +126,7 @@ export async function startKernel({ connection, folder, version, bind }: KernelO
     language,
     child,
     warn: (text) => output.text(lastParent, "stderr", text),
+    typeCheck,
   });
   const comms = commRegistry(child);
   const stdin = stdinBroker({
@@ -201,6 +210,6 @@ export async function startKernel({ connection, folder, version, bind }: KernelO
   });
   publish(null, "status", { execution_state: "starting" });
   // After the first answers: loading the compiler takes a core for a second.
-  setTimeout(() => language.ask({ op: "warm" }).catch(() => {}), WARM_UP_MS);
+  if (typeCheck !== "off") setTimeout(() => language.ask({ op: "warm" }).catch(() => {}), WARM_UP_MS);
   return { interrupt: runner.interrupt, close, closed };
 }

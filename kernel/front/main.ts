@@ -13,6 +13,8 @@ if (file === undefined) {
   process.exit(2);
 }
 
+const MODES = ["error", "warn", "off"] as const;
+
 /** How often the kernel looks whether the process that started it is still there. */
 const PARENT_CHECK_MS = 2000;
 
@@ -21,6 +23,7 @@ try {
     connection: parseConnection(readFileSync(file, "utf8")),
     folder: process.cwd(),
     version: packageVersion,
+    typeCheck: MODES.find((mode) => mode === process.env["ZOETROPE_TYPE_CHECK"]) ?? "error",
     bind: zeromqTransport,
   });
   process.on("SIGINT", kernel.interrupt);

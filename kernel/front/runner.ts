@@ -35,6 +35,8 @@ export interface RunnerParts {
   readonly language: Language;
   readonly child: UserProcess;
   readonly warn: (text: string) => void;
+  /** What type errors do until a cell says otherwise. */
+  readonly typeCheck: TypeCheckMode;
 }
 
 /** From here on a stop button that had no effect is explained, and pressing it again ends the process. */
@@ -64,9 +66,9 @@ interface Run {
   stuck: NodeJS.Timeout | null;
 }
 
-export function runner({ language, child, warn }: RunnerParts): Runner {
+export function runner({ language, child, warn, typeCheck: firstMode }: RunnerParts): Runner {
   let run: Run | null = null;
-  let typeCheck: TypeCheckMode = "error";
+  let typeCheck = firstMode;
 
   const start = async (mine: Run): Promise<void> => {
     const { cell } = mine;

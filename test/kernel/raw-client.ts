@@ -16,6 +16,9 @@ export const KERNEL = join(packageRoot, "dist/kernel/front/main.js");
 // biome-ignore lint/suspicious/noExplicitAny: contents are what the test says they are
 export type Content = Record<string, any>;
 
+/** For tests that are not about types: the first check of a kernel takes a second. */
+export const UNCHECKED = { ZOETROPE_TYPE_CHECK: "off" };
+
 export interface Received {
   readonly type: string;
   readonly content: Content;
@@ -213,7 +216,7 @@ export class RawClient {
   }
 
   /** Resolves when `condition` holds; rejects after `limit` ms with what had come. */
-  until(condition: () => boolean, limit = 20_000): Promise<void> {
+  until(condition: () => boolean, limit = 50_000): Promise<void> {
     return new Promise((resolve, reject) => {
       const check = (): void => {
         if (!condition()) return;

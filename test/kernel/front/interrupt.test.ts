@@ -1,11 +1,10 @@
 /** The stop button: every kind of stuck code, variables kept, the kernel responsive meanwhile and sound afterwards. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Execution, RawClient } from "../raw-client.ts";
+import { type Execution, RawClient, UNCHECKED } from "../raw-client.ts";
 
 let client: RawClient;
 beforeAll(async () => {
-  client = await RawClient.start();
-  await client.execute("kernel.typeCheck = 'off'");
+  client = await RawClient.start({ env: UNCHECKED });
   await client.execute("let kept = 123;");
 });
 afterAll(() => client.stop());
@@ -118,7 +117,7 @@ describe("the stop button", () => {
   });
 
   it("ends the process on a second press when the first did not help, and says so", async () => {
-    const mortal = await RawClient.start();
+    const mortal = await RawClient.start({ env: UNCHECKED });
     const id = await mortal.executeLater(
       "console.log('begun'); process.on('SIGINT', () => {}); require('node:crypto').pbkdf2Sync('a', 'b', 3e7, 64, 'sha512');",
     );

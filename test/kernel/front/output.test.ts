@@ -1,11 +1,10 @@
 /** All that a cell prints arrives, in order, under its request, before idle. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Execution, RawClient } from "../raw-client.ts";
+import { type Execution, RawClient, UNCHECKED } from "../raw-client.ts";
 
 let client: RawClient;
 beforeAll(async () => {
-  client = await RawClient.start();
-  await client.execute("kernel.typeCheck = 'off'");
+  client = await RawClient.start({ env: UNCHECKED });
 });
 afterAll(() => client.stop());
 
@@ -68,7 +67,7 @@ describe("text", () => {
   });
 
   it("does not wait for ever for a descriptor that the user has closed", async () => {
-    const mortal = await RawClient.start();
+    const mortal = await RawClient.start({ env: UNCHECKED });
     expect((await mortal.execute('require("node:fs").closeSync(1); 5')).reply["status"]).toMatch(/ok|error/);
     expect((await mortal.execute("6")).result?.["data"]).toEqual({ "text/plain": "6" });
     await mortal.stop();
