@@ -27,6 +27,9 @@ export type PythonResult =
   | { readonly environment: PythonEnvironment; readonly reason?: undefined }
   | { readonly environment: undefined; readonly reason: string };
 
+/** Part of the marker: changed when an environment of the same requirements must be made anew. */
+const layout = "2";
+
 export interface PythonOptions {
   /** Told in one sentence what is being done, as installing takes about half a minute. */
   readonly onProgress?: (sentence: string) => void;
@@ -42,7 +45,7 @@ export async function pythonEnvironment({
   requirements = join(packageRoot, "kernel/cli/requirements.txt"),
 }: PythonOptions = {}): Promise<PythonResult> {
   const marker = join(folder, "zoetrope-requirements.sha256");
-  const wanted = createHash("sha256").update(readFileSync(requirements)).digest("hex");
+  const wanted = createHash("sha256").update(layout).update(readFileSync(requirements)).digest("hex");
   const isReady = () => existsSync(marker) && readFileSync(marker, "utf8") === wanted;
   if (isReady()) return { environment: describe(folder) };
 
@@ -64,6 +67,8 @@ export async function pythonEnvironment({
     );
     rmSync(folder, { recursive: true, force: true });
     await run(python.command, ["-m", "venv", folder], { maxBuffer: 1 << 26 });
+    // JupyterLab runs CommonJS files of its own with Node; without this they would take this package's module type.
+    writeFileSync(join(folder, "package.json"), "{}\n");
     const environment = describe(folder);
     const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
     await run(environment.python, install, {
