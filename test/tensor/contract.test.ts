@@ -1,6 +1,7 @@
 /** The contract: every op, on every backend that works here, against its composition on tfjs cpu. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { type DeviceName, rng, setThreads, tf, useDevice } from "../../src/index.ts";
+import { webgpuErrors } from "../../src/tensor/webgpu/open.ts";
 import { opCases } from "./contract-cases.ts";
 import { caseInputs, type Outcome, runCase, weightedSum } from "./contract-run.ts";
 
@@ -92,6 +93,11 @@ for (const name of backends) {
         expect(distance(actual.grads[i]!, grad), `gradient of input ${i}`).toBeLessThan(1);
       }
     });
+
+    if (name === "webgpu") {
+      // A shader that does not compile gives garbage, not an exception.
+      it("reports no error of the device", () => expect(webgpuErrors).toEqual([]));
+    }
 
     if (name === "native" || name === "wasm") {
       it.each(opCases)("$name: 1, 2 and 4 threads give the same bits", async (op) => {

@@ -110,15 +110,17 @@ describe("a file of the Python library", () => {
       }
     },
   );
-  it("goes through the Python library and back", async (test) => {
-    if (!python) return test.skip("no Python with safetensors and numpy (.python or ZOETROPE_PYTHON)");
-    const [ours, theirs] = [join(folder, "ours.safetensors"), join(folder, "theirs.safetensors")];
-    await writeSafetensors(ours, { x: tf.randomNormal([3, 5]), ids: tf.range(0, 7, 1, "int32") });
-    const script =
-      "import sys; from safetensors.numpy import load_file, save_file; save_file(load_file(sys.argv[1]), sys.argv[2])";
-    execFileSync(python, ["-c", script, ours, theirs]);
-    expect(await readFile(theirs)).toEqual(await readFile(ours));
-  });
+  // The byte-for-byte test above says the same without Python; this one runs where the library is at hand.
+  if (python !== undefined) {
+    it("goes through the Python library and back", async () => {
+      const [ours, theirs] = [join(folder, "ours.safetensors"), join(folder, "theirs.safetensors")];
+      await writeSafetensors(ours, { x: tf.randomNormal([3, 5]), ids: tf.range(0, 7, 1, "int32") });
+      const script =
+        "import sys; from safetensors.numpy import load_file, save_file; save_file(load_file(sys.argv[1]), sys.argv[2])";
+      execFileSync(python, ["-c", script, ours, theirs]);
+      expect(await readFile(theirs)).toEqual(await readFile(ours));
+    });
+  }
 });
 
 describe("8-bit and 16-bit floats", () => {

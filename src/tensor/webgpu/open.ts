@@ -51,7 +51,8 @@ async function open(): Promise<WebgpuDevice> {
   });
   device.onuncapturederror = (event: GPUUncapturedErrorEvent) => webgpuErrors.push(event.error.message);
   const { info } = adapter;
-  tf.removeBackend("webgpu");
+  // The package registers itself where it sees a browser; removing what is not there throws.
+  if (tf.findBackendFactory("webgpu")) tf.removeBackend("webgpu");
   tf.registerBackend("webgpu", () => new WebGPUBackend(device, info), 0);
   const name = [info.vendor, info.architecture, info.description].filter(Boolean).join(" ");
   return {
