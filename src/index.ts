@@ -150,6 +150,7 @@ export {
   type ToyRow,
   toyMixture,
 } from "./search/toy/evo-toy.ts";
+export { toyVideo } from "./search/toy/toy-picture.ts";
 export { treeOfFrames } from "./search/tree-of-frames.ts";
 export { zeroOrderSearch } from "./search/zero-order-search.ts";
 export { type Device, type DeviceName, device, setThreads, useDevice } from "./tensor/device.ts";
@@ -198,7 +199,7 @@ export { flowMatching, type Objective } from "./train/objective.ts";
 export { adamwOptimizer, muonOptimizer, type Optimizer } from "./train/optimizer.ts";
 export { type Training, TrainingError, type TrainOptions, type TrainRow, train } from "./train/trainer.ts";
 // verify
-export { averageRanks, ensemble, zScoreEnsemble } from "./verify/ensemble.ts";
+export { ensemble, zScoreEnsemble } from "./verify/ensemble.ts";
 export { hierarchical, type PromptSplitter, ruleSplitter, type SubPrompts } from "./verify/hierarchical.ts";
 export { noisy } from "./verify/noisy.ts";
 export { oracle } from "./verify/oracle.ts";
