@@ -15,7 +15,7 @@ export interface LossOptions extends FrameOptions {
   readonly by?: string;
   /** Column of the second panel; default "clipsPerSecond", left out where no row has it. */
   readonly throughput?: string;
-  /** Share of the past in the exponential mean, in [0, 1); default 0.9. */
+  /** Share of the past in the exponential mean, in [0, 1); default: a window of a twentieth of the rows. */
   readonly smoothing?: number;
   readonly isLog?: boolean;
 }
@@ -29,7 +29,8 @@ export function loss(source: RowSource, options: LossOptions = {}): Chart {
 
 function build(rows: readonly Row[], options: LossOptions): Spec {
   const { step = "step", loss: column = "loss", by = "run", throughput = "clipsPerSecond" } = options;
-  const { smoothing = 0.9, isLog = false, width = 560, height = 240, title = "Training loss" } = options;
+  const { isLog = false, width = 560, height = 240, title = "Training loss" } = options;
+  const smoothing = options.smoothing ?? Math.max(0, Math.min(0.98, 1 - 20 / Math.max(rows.length, 1)));
   if (!(smoothing >= 0 && smoothing < 1)) {
     throw new RangeError(
       `Cannot smooth by ${smoothing}: the share of the past must lie in [0, 1). Use 0 for none.`,
@@ -70,7 +71,7 @@ function build(rows: readonly Row[], options: LossOptions): Spec {
     layer: [
       {
         mark: { type: "line", strokeWidth: 1, opacity: 0.28 },
-        encoding: { x: { ...x, title: null }, y: { ...y, field: "loss" }, color },
+        encoding: { x, y: { ...y, field: "loss" }, color },
       },
       {
         params: [{ name: "zoom", select: { type: "interval", encodings: ["x"] }, bind: "scales" }],

@@ -6,6 +6,7 @@
 import MarkdownIt from "markdown-it";
 import sanitizeHtml from "sanitize-html";
 import { escapeHtml } from "../table.ts";
+import { formula } from "./formula.ts";
 
 const tags = [
   ..."h1 h2 h3 h4 h5 h6 p br hr div span section figure figcaption details summary".split(" "),
@@ -73,28 +74,46 @@ const isMedia = (source: string | undefined) =>
 
 const markdown = new MarkdownIt({ html: false, linkify: false, typographer: false });
 
+/** Code first, so that a dollar in code stays one; then formulas on lines of their own; then those in a line. */
+const codeOrFormula = new RegExp(
+  [
+    /(```[\s\S]*?(?:```|$)|~~~[\s\S]*?(?:~~~|$)|`[^`\n]*`)/.source,
+    /\$\$([\s\S]+?)\$\$/.source,
+    /(?<![\\$\w])\$([^$\n]{1,200}?[^\s\\$]|[^\s\\$])\$(?![\w$])/.source,
+  ].join("|"),
+  "g",
+);
+
 /**
- * Formulas are set aside before Markdown sees them, so that its underscores and stars stay TeX, and come back as text.
+ * Formulas are set aside before Markdown sees them, so that its underscores and stars stay TeX, and come back as MathML
+ * where they stand in text. Inside a tag (the alternative text of a picture) they come back as plain TeX.
  */
 function withFormulas(text: string, render: (text: string) => string): string {
-  const formulas: string[] = [];
-  const marked = text.replaceAll(
-    /\$\$([\s\S]+?)\$\$|(?<![\\$\w])\$([^$\n]{1,200}?[^\s\\$])\$(?![\w$])/g,
-    (_, block?: string, inline?: string) => {
-      const tex = escapeHtml((block ?? inline ?? "").trim());
-      formulas.push(
-        block === undefined ? `<code class="tex">${tex}</code>` : `<pre class="tex">${tex}</pre>`,
-      );
-      return `\uE000${formulas.length - 1}\uE001`;
+  const formulas: { readonly tex: string; readonly isBlock: boolean }[] = [];
+  const marked = text.replaceAll(codeOrFormula, (whole, code?: string, block?: string, inline?: string) => {
+    if (code !== undefined) return whole;
+    formulas.push({ tex: (block ?? inline ?? "").trim(), isBlock: block !== undefined });
+    return `\uE000${formulas.length - 1}\uE001`;
+  });
+  const slot = /\uE000(\d+)\uE001/g;
+  return render(marked).replaceAll(
+    /(<[^>]*>)|\uE000(\d+)\uE001/g,
+    (_, tag: string | undefined, index: string) => {
+      if (tag !== undefined)
+        return tag.replaceAll(slot, (_, at: string) => escapeHtml(formulas[Number(at)]?.tex ?? ""));
+      const found = formulas[Number(index)];
+      return found ? formula(found.tex, found.isBlock) : "";
     },
   );
-  return render(marked).replaceAll(/\uE000(\d+)\uE001/g, (_, index: string) => formulas[Number(index)] ?? "");
 }
 
 /** Markdown as HTML: raw HTML in it stays text, then the result passes through `safeHtml` like any other. */
 export function safeMarkdown(text: string, options: { keepsHeadings?: boolean } = {}): string {
-  const html = withFormulas(text.replaceAll(/[\uE000\uE001]/g, ""), (plain) => markdown.render(plain));
-  return options.keepsHeadings ? keepHeadings(html) : safeHtml(html);
+  // Formulas come back after everything else was sanitised; they are sanitised by themselves, to MathML alone.
+  return withFormulas(text.replaceAll(/[\uE000\uE001]/g, ""), (plain) => {
+    const html = markdown.render(plain);
+    return options.keepsHeadings ? keepHeadings(html) : safeHtml(html);
+  });
 }
 
 function keepHeadings(html: string): string {

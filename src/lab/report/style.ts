@@ -40,8 +40,10 @@ pre,code{font-family:ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monosp
 pre{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.75rem 1rem;overflow-x:auto;line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere}
 code{background:var(--card);border-radius:4px;padding:.05em .3em}
 pre code{background:none;padding:0}
-pre.tex,code.tex{background:none;border:0;font-family:"STIX Two Text",Cambria,Georgia,serif;font-style:italic;font-size:1em}
-pre.tex{padding:.2rem 0;text-align:center}
+math{font-family:"STIX Two Math","Latin Modern Math","Cambria Math",math;font-size:1.08em}
+math[display=block]{margin:1rem 0;font-size:1.15em;max-width:44rem;overflow-x:auto}
+code.tex{background:none;font-style:italic}
+code.tex.block{display:block;margin:1rem 0}
 pre.error{border-color:var(--bad)}
 .note{color:var(--soft);border-left:3px solid var(--line);padding:.1rem .9rem;margin:1rem 0}
 .claims{display:grid;gap:.7rem;margin:1rem 0;padding:0;list-style:none}
