@@ -13,7 +13,7 @@ import { attention } from "../tensor/ops/attention.ts";
 import { gatedResidual } from "../tensor/ops/gated-residual.ts";
 import { linear } from "../tensor/ops/linear.ts";
 import { layerNorm, layerNormModulate, rmsNorm } from "../tensor/ops/norm.ts";
-import { normRope } from "../tensor/ops/rope.ts";
+import { normRope, rope as rotate } from "../tensor/ops/rope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { RopeTable } from "./rope-table.ts";
 
@@ -29,8 +29,19 @@ export interface BlockPass {
   readonly rope: RopeTable;
   /** Chunks from this one on are computed to the end; the earlier ones only lend their keys and values. */
   readonly queriesFrom: number;
+  /** Hand unrotated queries and keys to `attend` besides the rotated ones. */
+  readonly withUnrotated: boolean;
   /** Self-attention over whatever the caller lets these queries see. */
-  attend(q: Tensor, k: Tensor, v: Tensor): Tensor;
+  attend(projected: Projected): Tensor;
+}
+
+/** Queries of the chunks `queriesFrom`.., keys and values of all, [B, tokens, D]; q and k normalised and rotated. */
+export interface Projected {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  /** Before rotation; only with `withUnrotated`. */
+  readonly unrotated?: { readonly q: Tensor; readonly k: Tensor };
 }
 
 /** @param x [B, C T, D]; @returns the tokens of the chunks `queriesFrom`.. */
@@ -52,22 +63,21 @@ export function wanBlock(weights: BlockWeights, x: Tensor, pass: BlockPass): Ten
   const gate = (row: Tensor) => lateTokens(row, 1);
 
   const input = layerNormModulate(x, e[0], e[1]);
-  const k = normRope(
-    dense("self_attn.k", input),
-    weights("self_attn.norm_k.weight"),
-    rope.cos,
-    rope.sin,
-    heads,
-  );
   const v = dense("self_attn.v", input);
-  const q = normRope(
-    dense("self_attn.q", lateTokens(input, tokens)),
-    weights("self_attn.norm_q.weight"),
-    lateTable(rope.cos),
-    lateTable(rope.sin),
-    heads,
-  );
-  const seen = dense("self_attn.o", pass.attend(q, k, v));
+  const keys = dense("self_attn.k", input);
+  const queries = dense("self_attn.q", lateTokens(input, tokens));
+  const [cos, sin] = [lateTable(rope.cos), lateTable(rope.sin)];
+  const [normQ, normK] = [weights("self_attn.norm_q.weight"), weights("self_attn.norm_k.weight")];
+  let projected: Projected;
+  if (pass.withUnrotated) {
+    const unrotated = { q: rmsNorm(queries, normQ), k: rmsNorm(keys, normK) };
+    const k = rotate(unrotated.k, rope.cos, rope.sin, heads);
+    projected = { q: rotate(unrotated.q, cos, sin, heads), k, v, unrotated };
+  } else {
+    const k = normRope(keys, normK, rope.cos, rope.sin, heads);
+    projected = { q: normRope(queries, normQ, cos, sin, heads), k, v };
+  }
+  const seen = dense("self_attn.o", pass.attend(projected));
   let y = gatedResidual(lateTokens(x, tokens), seen, gate(e[2]));
 
   const asked = layerNorm(y, weights("norm3.weight"), weights("norm3.bias"));

@@ -10,15 +10,18 @@
  * A chunk that is a whole clip makes it a bidirectional model.
  */
 import type { ChunkShape, Condition, Denoiser, History } from "../diffusion/denoiser.ts";
-import { attention } from "../tensor/ops/attention.ts";
+import { type AttentionOptions, attention } from "../tensor/ops/attention.ts";
+import { rope } from "../tensor/ops/rope.ts";
 import { rng } from "../tensor/rng.ts";
 import { type Tensor, tf, type Variable } from "../tensor/tf.ts";
 import type { Codec } from "../video/codec.ts";
+import type { Projected } from "./block.ts";
 import { type CausalWanConfig, checkConfig, chunkTokens, type PresetName, presets } from "./config.ts";
 import { dualSelection } from "./dual-sequence.ts";
-import { dense, type HistoryPolicy } from "./history-policy.ts";
+import { type HistoryPolicy, slidingWindow } from "./history-policy.ts";
 import { type KvHistory, kvHistory } from "./kv-history.ts";
 import { networkVelocity } from "./network.ts";
+import { preRopeAttention } from "./pre-rope-attention.ts";
 import { ropeTables } from "./rope-table.ts";
 import type { RoutingRecorder } from "./routing-recorder.ts";
 import { type TextEncoder, worldText } from "./text.ts";
@@ -68,6 +71,7 @@ export interface CausalWanOptions extends HistoryOptions {
   /** Latent frames per chunk. */
   readonly chunkFrames?: number;
   readonly textEncoder?: TextEncoder;
+  /** Default: a window as long as a training clip's history. */
   readonly history?: HistoryPolicy;
   readonly seed?: number;
   readonly config?: Partial<CausalWanConfig>;
@@ -146,7 +150,9 @@ export function modelOf(
       tf.tidy(() => tf.variable(initial.get(name)!.clone())),
     );
   }
-  return view(config, textEncoder, weights, options.history ?? dense(), options);
+  // One chunk more than nothing: a model of single chunks (whole clips) never has a history.
+  const reach = slidingWindow({ chunks: Math.max(1, config.trainedChunks - 1) });
+  return view(config, textEncoder, weights, options.history ?? reach, options);
 }
 
 function view(
@@ -157,6 +163,7 @@ function view(
   options: HistoryOptions,
 ): CausalWan {
   const tokens = chunkTokens(config);
+  const { maxDistance } = options;
   const [frames, height, width, channels] = config.chunkShape;
   const tables = ropeTables(config);
   const weight = (name: string): Tensor => {
@@ -238,8 +245,9 @@ function view(
           text: condition.tokens,
           rope: tables.at(positions),
           outputFrom: past,
-          attend: (_layer, q, k, v, from) =>
-            attention(q, k, v, { heads: config.heads, chunkTokens: tokens, ...selection(from) }),
+          withUnrotated: policy.gate === "pre-rope",
+          attend: (_layer, projected, from) =>
+            chunkAttention(projected, { heads: config.heads, chunkTokens: tokens, ...selection(from) }),
         });
       });
     },
@@ -254,13 +262,16 @@ function view(
           text: condition.tokens,
           rope: tables.at([...Array(chunks).keys()]),
           outputFrom: 0,
-          attend: (_layer, q, k, v) =>
-            attention(q, k, v, {
+          withUnrotated: policy.gate === "pre-rope",
+          attend: (_layer, projected) =>
+            chunkAttention(projected, {
               heads: config.heads,
               chunkTokens: tokens,
               visible: lists.map(({ visible }, i) => [...visible, i]),
               ...(policy.topK > 0 &&
-                chunks > 1 && { route: { topK: policy.topK, candidates: lists.map((l) => l.candidates) } }),
+                chunks > 1 && {
+                  route: { topK: policy.topK, candidates: lists.map((list) => list.candidates) },
+                }),
             }),
         }),
       );
@@ -285,7 +296,7 @@ function view(
     const samePrompts = history.pending.every(({ condition: { prompts } }) =>
       prompts.every((prompt, i) => prompt === condition.prompts[i]),
     );
-    if (!samePrompts || history.batch !== condition.tokens.shape[0] || options.maxDistance !== undefined) {
+    if (!samePrompts || history.batch !== condition.tokens.shape[0] || maxDistance !== undefined) {
       writePending(history);
     }
     const waiting = history.pending.map(({ x0 }) => x0);
@@ -318,35 +329,68 @@ function view(
       text: condition.tokens,
       rope: tables.at(chunks.map((_, i) => first + i)),
       outputFrom: chunks.length - 1,
-      attend(layer, q, k, v, from) {
-        cache.write(layer, k, v);
+      withUnrotated: policy.gate === "pre-rope" || maxDistance !== undefined,
+      attend(layer, projected, from) {
+        const { k, v, unrotated } = projected;
+        // With a largest distance, positions change as the rollout goes on: the cache then holds unrotated keys.
+        const cached = maxDistance === undefined ? k : unrotated!.k;
+        cache.write(layer, cached, v, policy.gate === "pre-rope" ? unrotated!.k : k);
+        const keyTokens = (slots.length + chunks.length) * tokens;
+        const keys = maxDistance === undefined ? cache.keys(layer) : rotated(cache.keys(layer), slots, first);
+        const values =
+          maxDistance === undefined
+            ? cache.values(layer)
+            : cache.values(layer).slice([0, 0, 0], [-1, keyTokens, -1]);
         const shown = lists.slice(from);
-        const pooledKeys = cache.pooled(layer);
+        const pooledKeys =
+          maxDistance === undefined || policy.gate === "pre-rope" ? cache.pooled(layer) : undefined;
         const { recorder } = options;
         const routes = shown.some(({ candidates }) => candidates.length > 0);
-        return attention(q, cache.keys(layer), cache.values(layer), {
-          heads: config.heads,
-          chunkTokens: tokens,
-          keyTokens: (slots.length + chunks.length) * tokens,
-          visible: shown.map(({ visible }) => visible),
-          ...(routes && {
-            route: {
-              topK: policy.topK,
-              candidates: shown.map(({ candidates }) => candidates),
-              ...(pooledKeys && { pooledKeys }),
-              ...(recorder && {
-                onCounts: (counts: Tensor) =>
-                  recorder.record(
-                    layer,
-                    counts,
-                    [...slots, ...chunks.slice(1).map((_, i) => first + i)],
-                    tokens,
-                  ),
-              }),
-            },
-          }),
-        });
+        return chunkAttention(
+          { ...projected, k: keys, v: values },
+          {
+            heads: config.heads,
+            chunkTokens: tokens,
+            keyTokens,
+            visible: shown.map(({ visible }) => visible),
+            ...(routes && {
+              route: {
+                topK: policy.topK,
+                candidates: shown.map(({ candidates }) => candidates),
+                ...(pooledKeys && { pooledKeys }),
+                ...(recorder && {
+                  onCounts: (counts: Tensor) =>
+                    recorder.record(
+                      layer,
+                      counts,
+                      [...slots, ...chunks.slice(1).map((_, i) => first + i)],
+                      tokens,
+                    ),
+                }),
+              },
+            }),
+          },
+        );
       },
     });
+  }
+
+  /** The cached keys and the own chunk's, rotated so that no chunk is farther than `maxDistance`. */
+  function rotated(keys: Tensor, slots: readonly number[], current: number): Tensor {
+    const positions = [...slots, current].map((chunk) => current - Math.min(maxDistance!, current - chunk));
+    const table = tables.at(positions);
+    return rope(
+      keys.slice([0, 0, 0], [-1, positions.length * tokens, -1]),
+      table.cos,
+      table.sin,
+      config.heads,
+    );
+  }
+
+  /** Routing before rotation needs the unrotated queries, which the fused op does not take. */
+  function chunkAttention({ q, k, v, unrotated }: Projected, selection: AttentionOptions): Tensor {
+    return selection.route && policy.gate === "pre-rope"
+      ? preRopeAttention(q, k, v, unrotated!, selection)
+      : attention(q, k, v, selection);
   }
 }

@@ -21,6 +21,8 @@ export interface CausalWanConfig {
   readonly patch: number;
   /** [frames, height, width, channels] of the latents generated together. */
   readonly chunkShape: ChunkShape;
+  /** Chunks of a training clip: by default no chunk looks farther back than this, so that distances stay known. */
+  readonly trainedChunks: number;
   readonly ropeTheta: number;
   /** Beyond Wan: a learned embedding per (frame in chunk, patch). */
   readonly learnedPosition: boolean;
@@ -35,6 +37,7 @@ const world = {
   textLength: 16,
   patch: 1,
   chunkShape: [2, 4, 4, 64],
+  trainedChunks: 8,
   ropeTheta: 100,
   learnedPosition: true,
   pooledPrompt: true,
@@ -47,6 +50,7 @@ const wan = {
   textLength: 512,
   patch: 2,
   chunkShape: [3, 60, 104, 16],
+  trainedChunks: 7,
   ropeTheta: 10_000,
   learnedPosition: false,
   pooledPrompt: false,

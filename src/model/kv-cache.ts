@@ -45,8 +45,11 @@ export interface KvCache {
   pooled(layer: number): Tensor | undefined;
   /** Makes room for `chunks` more behind the prefix that this cache may overwrite. */
   reserve(chunks: number): void;
-  /** Writes k, v [B, n chunkTokens, D] behind the prefix without making them part of it. */
-  write(layer: number, k: Tensor, v: Tensor): void;
+  /**
+   * Writes k, v [B, n chunkTokens, D] behind the prefix without making them part of it.
+   * @param gateKeys what routing averages per chunk; default k
+   */
+  write(layer: number, k: Tensor, v: Tensor, gateKeys?: Tensor): void;
   /** Makes the `chunks` last written ones part of this prefix. */
   commit(chunks: number): void;
   /** Another owner of the same prefix. */
@@ -106,13 +109,13 @@ function prefix(
         : Math.max(8, 2 * kept.length);
       moveTo(copyOf(shape, policy, batch, buffer, slots, kept, Math.max(size, roomy)), kept);
     },
-    write(layer: number, k: Tensor, v: Tensor) {
+    write(layer: number, k: Tensor, v: Tensor, gateKeys: Tensor = k) {
       const target = live();
       const at = slots.length;
       replace(target.keys, layer, k, at * shape.chunkTokens);
       replace(target.values, layer, v, at * shape.chunkTokens);
       if (target.pooled.length > 0) {
-        const pooled = tf.tidy(() => poolKeys(k, shape.chunkTokens));
+        const pooled = tf.tidy(() => poolKeys(gateKeys, shape.chunkTokens));
         replace(target.pooled, layer, pooled, at);
         pooled.dispose();
       }

@@ -90,7 +90,7 @@ function described(
   { preset, textEncoder }: LoadModelOptions,
 ): { config: CausalWanConfig; textEncoder: TextEncoder } {
   const stored = metadata["config"];
-  const config = stored ? (JSON.parse(stored) as CausalWanConfig) : preset && presets[preset];
+  const config = stored ? withDefaults(JSON.parse(stored) as CausalWanConfig) : preset && presets[preset];
   if (!config) {
     throw new ModelFileError(
       `Cannot load ${path} as it does not say which model it is. Pass preset: one of ${Object.keys(presets).join(", ")}.`,
@@ -104,6 +104,12 @@ function described(
     );
   }
   return { config: checkConfig(config), textEncoder: encoder };
+}
+
+/** Fields that joined the config after the file was written come from its preset. */
+function withDefaults(stored: CausalWanConfig): CausalWanConfig {
+  const preset = Object.values(presets).find(({ name }) => name === stored.name) ?? presets.mini;
+  return { ...preset, ...stored };
 }
 
 /** One line of data/checkpoints/manifest.json. */

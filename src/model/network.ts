@@ -9,7 +9,7 @@ import { linear } from "../tensor/ops/linear.ts";
 import { layerNormModulate } from "../tensor/ops/norm.ts";
 import { patchify, unpatchify } from "../tensor/ops/patchify.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { wanBlock } from "./block.ts";
+import { type Projected, wanBlock } from "./block.ts";
 import { type CausalWanConfig, chunkTokens } from "./config.ts";
 import type { RopeTable } from "./rope-table.ts";
 
@@ -24,8 +24,10 @@ export interface NetworkPass {
   readonly rope: RopeTable;
   /** The velocity is wanted for chunks from this one on. */
   readonly outputFrom: number;
+  /** Hand unrotated queries and keys to `attend` as well. */
+  readonly withUnrotated?: boolean;
   /** q holds the chunks from `queriesFrom` on, k and v those of the whole pass. */
-  attend(layer: number, q: Tensor, k: Tensor, v: Tensor, queriesFrom: number): Tensor;
+  attend(layer: number, projected: Projected, queriesFrom: number): Tensor;
 }
 
 /** Looks a weight up by its checkpoint name. */
@@ -67,7 +69,8 @@ export function networkVelocity(config: CausalWanConfig, weight: WeightLookup, p
       text,
       rope: pass.rope,
       queriesFrom,
-      attend: (q, k, v) => pass.attend(layer, q, k, v, queriesFrom),
+      withUnrotated: pass.withUnrotated ?? false,
+      attend: (projected) => pass.attend(layer, projected, queriesFrom),
     });
   }
 

@@ -7,6 +7,7 @@
  * Noise is a pure function of (row seed, chunk, step): a row comes out the same whatever shares its batch. Length is free:
  * with a windowed history neither time nor memory per chunk grows.
  */
+import { cellSignal } from "../diffusion/cell-signal.ts";
 import type { Denoiser, History } from "../diffusion/denoiser.ts";
 import { guided } from "../diffusion/guidance.ts";
 import { type Meter, metered, meteredNetwork } from "../diffusion/nfe.ts";
@@ -42,6 +43,7 @@ export interface RolloutOptions extends HistoryOptions {
   readonly codec?: Codec;
   readonly fps?: number;
   readonly meter?: Meter;
+  /** Default: the stop button of the notebook cell. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -76,7 +78,7 @@ export async function* rollout(
   denoiser: Denoiser,
   options: RolloutOptions,
 ): AsyncGenerator<RolloutChunk, void, undefined> {
-  const { steps = 10, shift = 2, solver = euler(), given, codec, signal } = options;
+  const { steps = 10, shift = 2, solver = euler(), given, codec, signal = cellSignal() } = options;
   const prompts = typeof options.prompts === "string" ? [options.prompts] : options.prompts;
   const schedule = options.schedule ?? shiftedSchedule({ steps, shift });
   checkSchedule(schedule, "roll out");

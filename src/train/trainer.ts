@@ -6,6 +6,7 @@
  * Step i is a pure function of (seed, i) and the state before it, so an interrupted run that resumes from a checkpoint
  * gives the loss curve of one that was never interrupted, bit for bit on the same backend.
  */
+import { cellSignal } from "../diffusion/cell-signal.ts";
 import { logitNormal, mixture, type TimestepSampler, uniformTime } from "../diffusion/timesteps.ts";
 import type { CausalWan } from "../model/causal-wan.ts";
 import { chunkTokens } from "../model/config.ts";
@@ -13,6 +14,7 @@ import { rng } from "../tensor/rng.ts";
 import { tf } from "../tensor/tf.ts";
 import type { Codec } from "../video/codec.ts";
 import type { Dataset } from "../video/dataset.ts";
+import { worldCodec } from "../video/pca-codec.ts";
 import { type CheckpointOptions, checkpointKeeper } from "./checkpoint.ts";
 import type { Forcing } from "./forcing/forcing.ts";
 import { batchGradient, type LatentBatch } from "./gradient.ts";
@@ -25,7 +27,8 @@ export interface TrainOptions {
   /** What the model sees as history; or give a whole `objective`. */
   readonly forcing?: Forcing;
   readonly objective?: Objective;
-  readonly codec: Codec;
+  /** Pixels to latents; default the world's codec. */
+  readonly codec?: Codec;
   readonly steps: number;
   readonly batchSize?: number;
   /** The batch is split in this many parts, one behind the other, to save memory. */
@@ -42,6 +45,9 @@ export interface TrainOptions {
   /** A row every so many steps. */
   readonly logEvery?: number;
   readonly checkpoint?: CheckpointOptions;
+  /** Every row is appended to it under "train", e.g. a run of the store. */
+  readonly run?: { append(kind: string, row: TrainRow): void };
+  /** Default: the stop button of the notebook cell. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -77,7 +83,7 @@ export class TrainingError extends Error {
  * Trains `model` in place.
  * @throws RangeError for empty datasets and clips that are not whole chunks; TrainingError when the loss is not finite;
  *   the signal's reason, after saving, within a step of an abort
- * @example for await (const row of train(model, clips, { forcing: teacherForcing(), codec, steps: 500 })) rows.push(row);
+ * @example for await (const row of train(model, clips, { forcing: teacherForcing(), steps: 500 })) rows.push(row);
  */
 export function train(model: CausalWan, clips: Dataset, options: TrainOptions): Training {
   const plan = checkedPlan(model, clips, options);
@@ -87,6 +93,7 @@ export function train(model: CausalWan, clips: Dataset, options: TrainOptions): 
 }
 
 interface Plan {
+  readonly codec: Codec;
   readonly objective: Objective;
   readonly optimizer: Optimizer;
   readonly rate: RateSchedule;
@@ -101,7 +108,7 @@ interface Plan {
 function checkedPlan(model: CausalWan, clips: Dataset, options: TrainOptions): Plan {
   const {
     forcing,
-    codec,
+    codec = worldCodec(),
     steps,
     batchSize = 8,
     microBatches = 1,
@@ -135,6 +142,7 @@ function checkedPlan(model: CausalWan, clips: Dataset, options: TrainOptions): P
     );
   }
   return {
+    codec,
     objective: options.objective ?? flowMatching({ forcing: forcing!, timestep, firstChunkWeight }),
     optimizer: options.optimizer ?? muonOptimizer(),
     rate: options.rate ?? warmupDecay(),
@@ -160,7 +168,7 @@ function fingerprint(
     text: model.textEncoder.config,
     history: model.historyPolicy.name,
     dataset: { name, length, numFrames, height, width },
-    codec: options.codec.name,
+    codec: plan.codec.name,
     objective: plan.objective.name,
     optimizer: plan.optimizer.name,
     rate: plan.rate.name,
@@ -173,16 +181,11 @@ function fingerprint(
   };
 }
 
-function latentBatch(
-  clips: Dataset,
-  codec: Codec,
-  plan: Plan,
-  step: number,
-): LatentBatch & { indices: Int32Array } {
+function latentBatch(clips: Dataset, plan: Plan, step: number): LatentBatch & { indices: Int32Array } {
   const source = rng(plan.seed).at("batch", step);
   const indices = source.at("clips").ints(plan.batchSize, clips.length);
   const { videos, prompts } = clips.batch([...indices]);
-  const latents = codec.encode(videos);
+  const latents = plan.codec.encode(videos);
   videos.dispose();
   const kept = source.at("prompt dropout").uniform(plan.batchSize);
   return {
@@ -199,7 +202,7 @@ async function* run(
   plan: Plan,
   bound: ReturnType<Optimizer["bind"]>,
 ): AsyncGenerator<TrainRow, void, undefined> {
-  const { codec, steps, logEvery = 10, signal } = options;
+  const { steps, logEvery = 10, signal = cellSignal() } = options;
   const { objective } = plan;
   const keeper =
     options.checkpoint &&
@@ -224,7 +227,7 @@ async function* run(
         await keeper?.save(step);
         signal.throwIfAborted();
       }
-      const batch = latentBatch(clips, codec, plan, step);
+      const batch = latentBatch(clips, plan, step);
       const { loss, grads, pastSeconds } = await batchGradient(model, objective, batch, {
         step,
         rng: rng(plan.seed).at("step", step),
@@ -242,7 +245,11 @@ async function* run(
       step++;
       progress.add({ loss, gradNorm, rate, pastSeconds });
       await keeper?.afterStep(step, loss);
-      if (step % logEvery === 0 || step === steps) yield progress.row(step);
+      if (step % logEvery === 0 || step === steps) {
+        const row = progress.row(step);
+        options.run?.append("train", row);
+        yield row;
+      }
     }
     await keeper?.save(step);
   } finally {
