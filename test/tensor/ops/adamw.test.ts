@@ -57,7 +57,7 @@ function expected(settings: Omit<AdamWSettings, "step">, steps: number) {
   return { state, norms };
 }
 
-describe.each(["cpu", "native"] as const)("adamw on %s", (device) => {
+describe.each(["cpu", "native", "wasm"] as const)("adamw on %s", (device) => {
   beforeAll(async () => {
     await useDevice(device);
   });

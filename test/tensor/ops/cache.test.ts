@@ -4,7 +4,7 @@ import { appendCache, attention, rng, type Tensor, tf, useDevice } from "../../.
 const normal = (shape: number[], seed: number): Tensor =>
   tf.tensor(rng(seed).normal(shape.reduce((a, b) => a * b, 1)), shape);
 
-describe.each(["cpu", "native"] as const)("appendCache on %s", (device) => {
+describe.each(["cpu", "native", "wasm"] as const)("appendCache on %s", (device) => {
   beforeAll(async () => {
     await useDevice(device);
   });
