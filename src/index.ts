@@ -227,6 +227,7 @@ export { VerdictError, vlmVerifier } from "./verify/vlm/vlm-verifier.ts";
 // video
 export type { Codec } from "./video/codec.ts";
 export { type Batch, type Dataset, type Example, stackVideos, unstackVideos } from "./video/dataset.ts";
+export { deblock, deblocked } from "./video/deblock.ts";
 export { type DecodeOptions, decodeVideo } from "./video/decode.ts";
 export { contactSheet, type Displayable, filmStrip, sideBySide } from "./video/display.ts";
 export { encodeVideo, type VideoFormat } from "./video/encode.ts";

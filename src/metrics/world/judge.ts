@@ -87,7 +87,8 @@ export function judge(
 
   const permanence = demand.water
     ? shareOf(there) * grade(levelFall, 0.06, 0.4)
-    : mean(parts.map((p) => shareOf(p.there) * grade(hueChange(p), 0.1, 0.4))) * grade(drift, 0.15, 0.9);
+    : mean(parts.map((p) => shareOf(p.there) * grade(hueChange(p), 0.1, 0.4) * sameShape(p))) *
+      grade(drift, 0.15, 0.9);
   const motionRight = rightMotion === 1;
   const frameRight = frames.map(
     (f) => counts[f]! && (demand.water ? water!.colourOk[f]! : colourOk[f]! && shapeOk[f]!),
@@ -99,7 +100,7 @@ export function judge(
     smooth_motion:
       (demand.water ? 1 : shareOf(there)) * grade(jerk, demand.water ? 0.02 : 0.5, demand.water ? 0.15 : 2.5),
     liveliness: liveliness(seen, water),
-    clean_picture: grade(scene.noise, 0.015, 0.1) * grade(mean(stray), 1, 25),
+    clean_picture: grade(scene.noise, 0.015, 0.1) * grade(mean(stray), 1, 25) * wellFormed(parts),
     crisp_edges: 1 - grade(scene.sharpness, 0.2, 0.44),
     right_shape: rightShape,
     right_count: shareOf(counts),
@@ -187,6 +188,23 @@ function hueChange({ seen }: AssignedObject): number {
   if (blobs.length === 0) return Number.NaN;
   const middle = [0, 1, 2].map((c) => median(blobs.map((b) => b!.rgb[c]!)));
   return mean(blobs.map((b) => Math.max(...middle.map((m, c) => Math.abs(b!.rgb[c]! - m)))));
+}
+
+/** Readings of the frames in which nothing cuts the object. */
+function wholeBlobs({ seen, whole }: AssignedObject): Blob[] {
+  return (seen?.blobs ?? []).filter((b, f): b is Blob => b !== undefined && whole[f] === 1);
+}
+
+/** Share of frames that show the object's most frequent shape; an object that is never whole is given the benefit. */
+function sameShape(part: AssignedObject): number {
+  const blobs = wholeBlobs(part);
+  return blobs.length > 0 ? shareOf(blobs.map((b) => b.shape === part.seen!.shape)) : 1;
+}
+
+/** Outlines that are those of a shape: the typical distance to the best one, 0.1-0.3 after a codec. */
+function wellFormed(parts: readonly AssignedObject[]): number {
+  const misfits = parts.flatMap((p) => wholeBlobs(p).map((b) => b.misfit));
+  return misfits.length > 0 ? grade(median(misfits), 0.35, 0.9) : 1;
 }
 
 function hueFlicker(parts: readonly AssignedObject[]): number {
@@ -329,10 +347,11 @@ function scenery({ demand, reading }: Seen): number {
 
 /** Hollow or filled as demanded; the background's pattern where one is demanded. */
 function style({ demand, parts, scene }: Seen): number {
-  const filled = parts.map(({ seen, whole, demand: part }) => {
-    const clear = seen?.blobs.filter((b, f) => b !== undefined && whole[f] === 1) ?? [];
+  const filled = parts.map((p) => {
+    const { seen, demand: part } = p;
+    const clear = wholeBlobs(p);
     return clear.length > 0
-      ? shareOf(clear.map((b) => b!.hollow === part.hollow))
+      ? shareOf(clear.map((b) => b.hollow === part.hollow))
       : Number(seen !== undefined);
   });
   const objects = demand.water ? 1 : mean(filled);
