@@ -18,7 +18,7 @@ interface Exports {
   __stack_pointer: WebAssembly.Global;
   __heap_base: WebAssembly.Global;
   args(): number;
-  table(): number;
+  op_name(index: number): number;
   op_count(): number;
   own_bytes(): number;
   common_bytes(): number;
@@ -87,10 +87,9 @@ export function wasmEngine(): Engine {
   wasm.set_own(0, grow(wasm.own_bytes()));
 
   const names: [string, number][] = [];
-  const words = new Uint32Array(memory.buffer, wasm.table(), wasm.op_count() * 2);
   const text = new Uint8Array(memory.buffer);
   for (let i = 0; i < wasm.op_count(); i++) {
-    const from = words[2 * i]!;
+    const from = wasm.op_name(i);
     names.push([Buffer.from(text.slice(from, text.indexOf(0, from))).toString("latin1"), i]);
   }
 

@@ -55,6 +55,8 @@ class Block {
   size: number;
   dtype: DataType;
   refs = 1;
+  /** The backend that holds the memory now: a block may move from one of ours to the other. */
+  owner: EngineBackend | undefined;
   strings: Uint8Array[] | undefined;
   complex: { real: TensorInfo; imag: TensorInfo } | undefined;
   constructor(size: number, dtype: DataType, chunk: Chunk | undefined) {
@@ -104,13 +106,14 @@ export class EngineBackend extends tf.KernelBackend {
 
   #block(dataId: object): Block {
     const block = dataId instanceof Block ? dataId : this.#moved.get(dataId);
-    if (block !== undefined && block.refs > 0) return block;
+    if (block !== undefined && block.refs > 0 && block.owner === this) return block;
     tf.engine().moveData(this, dataId);
     return dataId instanceof Block ? dataId : this.#moved.get(dataId)!;
   }
 
   #fill(block: Block, values: Values | null, dtype: DataType): void {
     this.#live++;
+    block.owner = this;
     if (dtype === "string") {
       block.strings = values as unknown as Uint8Array[];
       return;
@@ -159,6 +162,7 @@ export class EngineBackend extends tf.KernelBackend {
   outputComplex(shape: readonly number[], real: TensorInfo, imag: TensorInfo): TensorInfo {
     const block = new Block(sizeOf(shape), "complex64", undefined);
     block.complex = { real, imag };
+    block.owner = this;
     this.#live++;
     return { dataId: block, shape: shape as number[], dtype: "complex64" };
   }
@@ -202,7 +206,7 @@ export class EngineBackend extends tf.KernelBackend {
 
   override disposeData(dataId: object, force = false): boolean {
     const block = dataId instanceof Block ? dataId : this.#moved.get(dataId);
-    if (block === undefined || block.refs === 0) return true;
+    if (block === undefined || block.refs === 0 || block.owner !== this) return true;
     block.refs--;
     if (!force && block.refs > 0) return false;
     block.refs = 0;
@@ -227,7 +231,8 @@ export class EngineBackend extends tf.KernelBackend {
   }
 
   override refCount(dataId: object): number {
-    return (dataId instanceof Block ? dataId : this.#moved.get(dataId))?.refs ?? 0;
+    const block = dataId instanceof Block ? dataId : this.#moved.get(dataId);
+    return block?.owner === this ? block.refs : 0;
   }
   override incRef(dataId: object): void {
     this.#block(dataId).refs++;

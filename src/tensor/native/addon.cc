@@ -12,12 +12,15 @@
 #include "pool.h"
 
 extern "C" {
-const OpEntry* zt_table_baseline(int*);
+#define ZT_TABLES(isa)                     \
+  const OpEntry* zt_##isa##_heavy(int*); \
+  const OpEntry* zt_##isa##_light(int*);
+ZT_TABLES(baseline)
 #if defined(ZT_HAS_AVX2)
-const OpEntry* zt_table_avx2(int*);
+ZT_TABLES(avx2)
 #endif
 #if defined(ZT_HAS_AVX512)
-const OpEntry* zt_table_avx512(int*);
+ZT_TABLES(avx512)
 #endif
 }
 
@@ -25,7 +28,8 @@ namespace {
 
 struct Isa {
   const char* name;
-  const OpEntry* (*table)(int*);
+  Table heavy;
+  Table light;
   bool runs;
 };
 
@@ -42,17 +46,17 @@ bool bf16_runs() {
 const Isa* isas(int* count) {
   static const Isa list[] = {
 #if defined(ZT_HAS_AVX512)
-      {"avx512", zt_table_avx512,
+      {"avx512", zt_avx512_heavy, zt_avx512_light,
        __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")},
 #endif
 #if defined(ZT_HAS_AVX2)
-      {"avx2", zt_table_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+      {"avx2", zt_avx2_heavy, zt_avx2_light, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
 #endif
 #if defined(__aarch64__)
-      {"neon", zt_table_baseline, true},
+      {"neon", zt_baseline_heavy, zt_baseline_light, true},
 #else
-      {"baseline", zt_table_baseline, true},
+      {"baseline", zt_baseline_heavy, zt_baseline_light, true},
 #endif
   };
   *count = static_cast<int>(sizeof(list) / sizeof(list[0]));
@@ -65,8 +69,11 @@ struct State {
   napi_ref args_ref = nullptr;
   int threads = 1;
   const Isa* isa = nullptr;
-  const OpEntry* table = nullptr;
-  int ops = 0;
+  const OpEntry* heavy = nullptr;
+  const OpEntry* light = nullptr;
+  int heavies = 0;
+  int lights = 0;
+  const OpEntry& entry(int i) const { return i < heavies ? heavy[i] : light[i - heavies]; }
 };
 
 State* state(napi_env env) {
@@ -76,7 +83,8 @@ State* state(napi_env env) {
 }
 void choose(State* s, const Isa* isa) {
   s->isa = isa;
-  s->table = isa->table(&s->ops);
+  s->heavy = isa->heavy(&s->heavies);
+  s->light = isa->light(&s->lights);
 }
 
 napi_value undefined(napi_env env) {
@@ -118,11 +126,11 @@ napi_value Run(napi_env env, napi_callback_info info) {
   void* p = nullptr;
   napi_get_instance_data(env, &p);
   State* s = static_cast<State*>(p);
-  if (op < 0 || op >= s->ops || !s->args) {
+  if (op < 0 || op >= s->heavies + s->lights || !s->args) {
     napi_throw_range_error(env, nullptr, "internal: no such native op");
     return nullptr;
   }
-  pool_run(s->table[op].run, s->args, threads);
+  pool_run(s->entry(op).run, s->args, threads);
   return nullptr;
 }
 
@@ -146,8 +154,9 @@ napi_value Address(napi_env env, napi_callback_info info) {
 napi_value Names(napi_env env, napi_callback_info) {
   State* s = state(env);
   napi_value list;
-  napi_create_array_with_length(env, s->ops, &list);
-  for (int i = 0; i < s->ops; i++) napi_set_element(env, list, i, text(env, s->table[i].name));
+  const int count = s->heavies + s->lights;
+  napi_create_array_with_length(env, count, &list);
+  for (int i = 0; i < count; i++) napi_set_element(env, list, i, text(env, s->entry(i).name));
   return list;
 }
 

@@ -20,7 +20,8 @@ export function wasmSourceHash() {
     .map((name) => String(name).replaceAll("\\", "/"))
     .filter((name) => /\.(h|cc)$/.test(name) && !NATIVE_ONLY.has(name))
     .sort();
-  for (const name of files) hash.update(`${name}\n${readFileSync(join(here, name), "utf8").replaceAll("\r\n", "\n")}`);
+  for (const name of files)
+    hash.update(`${name}\n${readFileSync(join(here, name), "utf8").replaceAll("\r\n", "\n")}`);
   return hash.digest("hex");
 }
 
@@ -39,23 +40,46 @@ export function buildWasm() {
   try {
     const out = join(work, "zoetrope.wasm");
     const compile = [
-      ..."--target=wasm32 -std=c++17 -O3 -ffreestanding -nostdlib -fvisibility=hidden -fno-exceptions -fno-rtti".split(" "),
-      ..."-fno-math-errno -fno-threadsafe-statics -msimd128 -matomics -mbulk-memory -mmutable-globals".split(" "),
+      ..."--target=wasm32 -std=c++17 -O3 -ffreestanding -nostdlib -fvisibility=hidden -fno-exceptions -fno-rtti".split(
+        " ",
+      ),
+      ..."-fno-math-errno -fno-threadsafe-statics -msimd128 -matomics -mbulk-memory -mmutable-globals".split(
+        " ",
+      ),
       "-DZT_NS=wasm",
     ];
     const link = [
-      ..."--no-entry --import-memory --shared-memory --initial-memory=4194304 --max-memory=4294967296".split(" "),
-      ..."--allow-undefined --export-dynamic --export=__stack_pointer --export=__heap_base -z,stack-size=262144".split(" "),
+      ..."--no-entry --import-memory --shared-memory --initial-memory=4194304 --max-memory=4294967296".split(
+        " ",
+      ),
+      ..."--allow-undefined --export-dynamic --export=__stack_pointer --export=__heap_base -z,stack-size=262144".split(
+        " ",
+      ),
       ..."--strip-all --gc-sections".split(" "),
     ];
-    const objects = ["kernels.cc", "wasm.cc"].map((source) => {
-      const object = join(work, `${source}.o`);
-      execFileSync("clang++", [...compile, "-c", join(here, source), "-o", object], { stdio: "inherit" });
-      return object;
-    });
-    execFileSync("clang++", ["--target=wasm32", "-nostdlib", ...objects, ...link.map((flag) => `-Wl,${flag.replace(" ", ",")}`), "-o", out], {
-      stdio: "inherit",
-    });
+    const objects = [["kernels.cc", "-DZT_HEAVY"], ["kernels.cc"], ["wasm.cc"]].map(
+      ([source, ...defines], i) => {
+        const object = join(work, `${i}.o`);
+        execFileSync("clang++", [...compile, ...defines, "-c", join(here, source), "-o", object], {
+          stdio: "inherit",
+        });
+        return object;
+      },
+    );
+    execFileSync(
+      "clang++",
+      [
+        "--target=wasm32",
+        "-nostdlib",
+        ...objects,
+        ...link.map((flag) => `-Wl,${flag.replace(" ", ",")}`),
+        "-o",
+        out,
+      ],
+      {
+        stdio: "inherit",
+      },
+    );
     const name = Buffer.from(SECTION);
     const hash = Buffer.from(wasmSourceHash());
     const body = Buffer.concat([Buffer.from(leb(name.length)), name, hash]);

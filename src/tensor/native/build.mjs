@@ -29,7 +29,6 @@ export function sourceHash() {
 
 const BASE = [
   "-std=c++17",
-  "-O3",
   "-fPIC",
   "-fvisibility=hidden",
   "-fno-math-errno",
@@ -37,7 +36,8 @@ const BASE = [
   "-fno-rtti",
 ];
 const X86 = [
-  { isa: "baseline", flags: [] },
+  // Nearly no machine runs it: built quickly.
+  { isa: "baseline", flags: [], heavy: "-O1", light: "-O1" },
   { isa: "avx2", flags: ["-mavx2", "-mfma", "-mf16c"], define: "-DZT_HAS_AVX2" },
   {
     isa: "avx512",
@@ -83,9 +83,13 @@ export async function buildAddon({ force = false } = {}) {
       return run(cxx.name, [...BASE, ...flags, "-c", join(here, source), "-o", join(work, object)]);
     };
     await Promise.all([
-      ...targets.map(({ isa, flags }) => compile("kernels.cc", `${isa}.o`, [...flags, `-DZT_NS=${isa}`])),
+      ...targets.flatMap(({ isa, flags, heavy = "-O3", light = "-O2" }) => [
+        compile("kernels.cc", `${isa}-heavy.o`, [...flags, heavy, "-DZT_HEAVY", `-DZT_NS=${isa}`]),
+        compile("kernels.cc", `${isa}-light.o`, [...flags, light, "-ftree-vectorize", `-DZT_NS=${isa}`]),
+      ]),
       run(cxx.name, [
         ...BASE.filter((flag) => flag !== "-fno-exceptions"),
+        "-O2",
         "-c",
         join(here, "pool.cc"),
         "-o",
@@ -95,6 +99,7 @@ export async function buildAddon({ force = false } = {}) {
         ...BASE,
         ...include,
         ...defines,
+        "-O2",
         "-c",
         join(here, "addon.cc"),
         "-o",

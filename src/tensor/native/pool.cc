@@ -11,6 +11,12 @@
 #include <immintrin.h>
 #endif
 #include <sched.h>
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#endif
 
 namespace {
 
@@ -22,15 +28,33 @@ void relax() {
 #endif
 }
 
-// A team member is never far behind: spin, then give the core away (it may be the very core the other one needs).
+// A team member is never far behind: spin a little, then sleep, because on a busy machine the member may be waiting for
+// the very core that spins.
+std::atomic<int> dozing{0};
+
 void wait_word(int* word, int value) {
   for (int i = 0; i < 2000; i++) {
     if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != value) return;
     relax();
   }
+#if defined(__linux__)
+  dozing.fetch_add(1);
+  timespec limit{0, 2000000};
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &limit, nullptr, 0);
+  dozing.fetch_sub(1);
+#else
   sched_yield();
+#endif
 }
-void wake_word(int*) {}
+void wake_word(int* word) {
+#if defined(__linux__)
+  // Sleepers announce themselves before they look at the word, and the word was changed before this look at them.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (dozing.load() > 0) syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1 << 30, nullptr, nullptr, 0);
+#else
+  (void)word;
+#endif
+}
 
 char* reserve(size_t bytes) {
   void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -57,7 +81,7 @@ struct Pool {
   std::condition_variable morning;
   std::atomic<int> generation{0};
   std::atomic<int> sleepers{0};
-  std::atomic<int> running{0};
+  int running = 0;  // workers that have not finished the op
   std::atomic<Op> op{nullptr};
   const double* args = nullptr;
   int count = 1;
@@ -85,7 +109,7 @@ struct Pool {
         Team t = team_of(index, count, own, common, &gate);
         op.load(std::memory_order_relaxed)(args, t);
       }
-      running.fetch_sub(1, std::memory_order_acq_rel);
+      if (__atomic_sub_fetch(&running, 1, __ATOMIC_ACQ_REL) == 0) wake_word(&running);
     }
   }
 
@@ -107,7 +131,7 @@ struct Pool {
     op.store(f, std::memory_order_relaxed);
     args = a;
     gate.arrived = 0;
-    running.store(workers, std::memory_order_relaxed);
+    __atomic_store_n(&running, workers, __ATOMIC_RELAXED);
     generation.fetch_add(1);
     if (sleepers.load() > 0) {
       std::lock_guard<std::mutex> lock(sleep);
@@ -115,11 +139,7 @@ struct Pool {
     }
     Team t = team_of(0, count, own, common, &gate);
     f(a, t);
-    int spins = 0;
-    while (running.load(std::memory_order_acquire) > 0) {
-      if (++spins < 2000) relax();
-      else sched_yield();
-    }
+    for (int left; (left = __atomic_load_n(&running, __ATOMIC_ACQUIRE)) > 0;) wait_word(&running, left);
   }
 };
 

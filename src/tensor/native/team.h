@@ -78,6 +78,7 @@ struct OpEntry {
   const char* name;
   Op run;
 };
+typedef const OpEntry* (*Table)(int* count);
 // Bytes of scratch: reserved per thread and per team. Native maps them lazily; wasm has them in its memory.
 #if defined(__wasm__)
 #define ZT_OWN_BYTES ((size_t)6 << 20)

@@ -1,7 +1,8 @@
 // WebAssembly glue: the same ops over a shared memory. The main instance calls run(); each worker sits in work().
 #include "team.h"
 
-extern "C" const OpEntry* zt_table_wasm(int* count);
+extern "C" const OpEntry* zt_wasm_heavy(int* count);
+extern "C" const OpEntry* zt_wasm_light(int* count);
 
 namespace {
 
@@ -41,24 +42,24 @@ Team team_of(int index, int count) {
   t.wake = wake_word;
   return t;
 }
-Op op_of(int index) {
-  int count;
-  return zt_table_wasm(&count)[index].run;
+const OpEntry* entry(int index) {
+  int heavies, lights;
+  const OpEntry* heavy = zt_wasm_heavy(&heavies);
+  return index < heavies ? heavy + index : zt_wasm_light(&lights) + (index - heavies);
 }
+Op op_of(int index) { return entry(index)->run; }
 
 }  // namespace
 
 #define EXPORT extern "C" __attribute__((visibility("default"), used))
 
 EXPORT double* args() { return arguments; }
-EXPORT const OpEntry* table() {
-  int count;
-  return zt_table_wasm(&count);
-}
+EXPORT const char* op_name(int index) { return entry(index)->name; }
 EXPORT int op_count() {
-  int count;
-  zt_table_wasm(&count);
-  return count;
+  int heavies, lights;
+  zt_wasm_heavy(&heavies);
+  zt_wasm_light(&lights);
+  return heavies + lights;
 }
 EXPORT int own_bytes() { return (int)ZT_OWN_BYTES; }
 EXPORT int common_bytes() { return (int)ZT_COMMON_BYTES; }
