@@ -122,6 +122,9 @@ export interface ShippedModel {
   readonly recipe: string;
   readonly forcing: string;
   readonly codec: { readonly name: string; readonly sha256: string };
+  /** Settings of `rollout` that it was evaluated with. */
+  readonly sampling: { readonly steps: number; readonly shift: number; readonly guidanceScale: number };
+  /** Shares and means over free rollouts of held-out prompts; see recipes/evaluate. */
   readonly evaluation: Readonly<Record<string, number>>;
 }
 

@@ -14,7 +14,7 @@ import { worldCodec } from "../../video/pca-codec.ts";
 import { listCheckpoints } from "../checkpoint.ts";
 import { type TrainOptions, train } from "../trainer.ts";
 import { evaluateModel } from "./evaluate.ts";
-import { arm, arms, clips, prompts, warmup } from "./mini.ts";
+import { arm, arms, clips, prompts, sampling, warmup } from "./mini.ts";
 import { ship } from "./ship.ts";
 
 const usage = `Usage: main.js mini [--out data/runs/mini] [--arms ${Object.keys(arms).join(",")}]
@@ -65,7 +65,14 @@ async function main(): Promise<void> {
     console.log(name, evaluation);
     if (values.ship) {
       const recipe = `mini, seed ${seed}: ${values.warmup} steps of teacher forcing, ${values.steps} of ${forcing.name}, batch 8`;
-      await ship(averaged, { name: `mini-${name}`, forcing: forcing.name, recipe, codec, evaluation });
+      await ship(averaged, {
+        name: `mini-${name}`,
+        forcing: forcing.name,
+        recipe,
+        codec,
+        sampling,
+        evaluation,
+      });
     }
     averaged.dispose();
     model.dispose();
@@ -113,7 +120,7 @@ async function averagedModel(model: CausalWan, checkpoint: string): Promise<Caus
   return model.withWeights(tensors);
 }
 
-/** Held-out prompts at the training length and at three times that length; 10 Euler steps, no guidance. */
+/** Held-out prompts at the training length and at three times that length; sampled as `sampling` says. */
 async function evaluate(model: CausalWan, codec: Codec): Promise<Record<string, number>> {
   const { segments } = await evaluateModel(model, codec, {
     prompts: prompts.heldOut,

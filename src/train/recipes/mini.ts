@@ -28,6 +28,9 @@ export const prompts = holdOut(promptsOf(scenes), { share: 0.1, seed: 0 });
 export const trainedChunks = 8;
 export const window = slidingWindow({ chunks: trainedChunks - 1 });
 
+/** How the shipped models are sampled and evaluated. */
+export const sampling = { steps: 10, shift: 2, guidanceScale: 1.7 } as const;
+
 /** Training clips: practically endless, made when asked for. */
 export function clips(seed: number, numFrames = 2 * trainedChunks): World {
   return world({ prompts: prompts.train, numClips: 1_000_000, numFrames, seed });

@@ -21,6 +21,7 @@ export interface ShipOptions {
   /** How it was made, in one line. */
   readonly recipe: string;
   readonly codec: Codec;
+  readonly sampling: ShippedModel["sampling"];
   readonly evaluation: Readonly<Record<string, number>>;
   /** Default: data/checkpoints of the package. */
   readonly folder?: string;
@@ -28,7 +29,7 @@ export interface ShipOptions {
 
 /** Writes `<name>.safetensors` in half precision and replaces the model's line of manifest.json. */
 export async function ship(model: CausalWan, options: ShipOptions): Promise<ShippedModel> {
-  const { name, forcing, recipe, codec, evaluation } = options;
+  const { name, forcing, recipe, codec, sampling, evaluation } = options;
   const folder = options.folder ?? join(packageRoot, "data", "checkpoints");
   await mkdir(folder, { recursive: true });
   const file = `${name}.safetensors`;
@@ -42,6 +43,7 @@ export async function ship(model: CausalWan, options: ShipOptions): Promise<Ship
     recipe,
     forcing,
     codec: { name: codec.name, sha256: await sha256(codecFile) },
+    sampling,
     evaluation,
   };
   const manifest = join(folder, "manifest.json");
