@@ -45,7 +45,7 @@ describe("deblocking", () => {
     const smooth = deblocked(codec);
     for (const scene of ["bounce", "pair", "pour", "style"] as const) {
       const { videos } = world({ scenes: [scene], numClips: 8, numFrames: 2, seed: 50 }).batch([
-        ...Array(12).keys(),
+        ...Array(8).keys(),
       ]);
       const latents = codec.encode(videos);
       expect(psnr(smooth.decode(latents), videos), scene).toBeGreaterThan(

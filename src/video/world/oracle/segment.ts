@@ -216,7 +216,7 @@ function measure(
   const [width, height] = extents(box);
   const x = sx / area;
   const y = sy / area;
-  const hole = centreCoverage(x, y) < 0.45;
+  const hole = centreCoverage(x, y) < 0.5;
   const solid = hole ? spanArea(box) : area;
   const { shape, misfit } = bestShape(box, x, y, solid, area, hole);
   return {
@@ -276,16 +276,15 @@ function extents({ top, bottom, left, right }: Box): [number, number] {
   return [width, height];
 }
 
+/** Least coverage of the four pixels around the centroid: an outline may leave a hole of hardly two pixels. */
 function centreCoverage(x: number, y: number): number {
-  let sum = 0;
-  let n = 0;
+  let least = 1;
   for (let i = Math.max(0, Math.round(y - 1)); i < Math.min(size, Math.round(y + 1)); i++) {
     for (let j = Math.max(0, Math.round(x - 1)); j < Math.min(size, Math.round(x + 1)); j++) {
-      sum += coverage[i * size + j]!;
-      n++;
+      least = Math.min(least, coverage[i * size + j]!);
     }
   }
-  return n > 0 ? sum / n : 1;
+  return least;
 }
 
 /** Area with holes filled row by row. */
