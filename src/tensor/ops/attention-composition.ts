@@ -79,7 +79,7 @@ export function attentionComposition(q: Tensor, k: Tensor, v: Tensor, options: A
         [0, 0, 0],
         [-1, keyChunks, -1],
       );
-      const picks = chosen(q, pooled, route, chunkTokens, heads);
+      const picks = chosen(route.gateQueries ?? q, pooled, route, chunkTokens, heads);
       if (route.onCounts) {
         const perQueryChunk = picks.reshape([batch, heads, queries / chunkTokens, chunkTokens, keyChunks]);
         route.onCounts(perQueryChunk.sum(3));

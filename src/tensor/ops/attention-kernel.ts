@@ -60,9 +60,9 @@ function workOf(q: TensorInfo, a: AttentionAttributes): number {
   return 4 * q.shape[0]! * q.shape[2]! * pairs;
 }
 
-defineKernel<AttentionInputs & { pooled?: TensorInfo }, AttentionAttributes>(
+defineKernel<AttentionInputs & { pooled?: TensorInfo; gate?: TensorInfo }, AttentionAttributes>(
   "Fused.Attention",
-  (backend, { q, k, v, pooled }, attributes) => {
+  (backend, { q, k, v, pooled, gate }, attributes) => {
     const { heads, recording, counting, topK, keyTokens, queryChunk, keyChunk } = attributes;
     const [batch, queries] = q.shape as [number, number, number];
     const o = backend.output(q.shape, "float32");
@@ -87,6 +87,7 @@ defineKernel<AttentionInputs & { pooled?: TensorInfo }, AttentionAttributes>(
         lse,
         selection,
         counts,
+        gate,
       );
     }
     return [o, lse, selection, counts].filter((t) => t !== undefined);

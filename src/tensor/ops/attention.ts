@@ -24,6 +24,8 @@ export interface Route {
   readonly topK: number;
   /** `candidates[i]`: sorted key chunks that query chunk i may choose from; disjoint from `visible[i]`. */
   readonly candidates: readonly (readonly number[])[];
+  /** [B, Sq, D] queries to route by, such as those before rotation; default q. Give pooledKeys of the same kind. */
+  readonly gateQueries?: Tensor;
   /** [B, chunks or more, D] mean keys, if they are already known (`poolKeys`). */
   readonly pooledKeys?: Tensor;
   /** Receives how often each chunk was chosen, [B, heads, query chunks, key chunks]; keep or read it at once. */
@@ -97,6 +99,9 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): n
     require(both === undefined, () =>
       `Cannot route query chunk ${i} as its candidates must not be visible already: got ${both} in both.`);
   }
+  const gate = route.gateQueries;
+  require(!gate || gate.shape.join() === q.shape.join(), () =>
+    `Cannot route as gateQueries must have the shape of q [${q.shape}]: got [${gate!.shape}].`);
   const pooled = route.pooledKeys;
   require(!pooled ||
     (pooled.rank === 3 &&
@@ -161,7 +166,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
     (save) => {
       const meanKeys = (): Tensor => poolKeys(k.slice([0, 0, 0], [-1, keyTokens, -1]), keyChunk);
       const pooled = topK > 0 ? (route!.pooledKeys ?? meanKeys()) : undefined;
-      const outputs = runFused("Fused.Attention", { q, k, v, ...(pooled && { pooled }) }, { ...attributes });
+      const gate = topK > 0 ? route!.gateQueries : undefined;
+      const inputs = { q, k, v, ...(pooled && { pooled }), ...(gate && { gate }) };
+      const outputs = runFused("Fused.Attention", inputs, { ...attributes });
       const o = outputs[0]!;
       if (recording) save([q, k, v, o, outputs[1]!, ...(topK > 0 ? [outputs[2]!] : [])]);
       if (route?.onCounts) route.onCounts(outputs.at(-1)!);

@@ -150,6 +150,27 @@ describe.each(["cpu", "native", "wasm"] as const)("attention on %s", (device) =>
     expectClose(given, [...computed.dataSync()], 1e-6);
   });
 
+  it("routes by other queries than it attends with", () => {
+    const [q, k, v, gateQueries, keys] = [1, 2, 3, 4, 5].map((seed) => normal([2, 12, 8], seed)) as Tensor[];
+    const lists = { heads: 2, chunkTokens: 3, visible: [[0], [1], [2], [3]] };
+    const candidates = [[], [0], [0, 1], [0, 1, 2]];
+    const pooledKeys = poolKeys(keys!, 3);
+    const counts: number[][] = [];
+    const onCounts = (c: Tensor) => counts.push([...c.dataSync()]);
+    const route = { topK: 1, candidates, pooledKeys, onCounts };
+    attention(gateQueries!, k!, v!, { ...lists, route });
+    attention(q!, k!, v!, { ...lists, route: { ...route, gateQueries: gateQueries! } });
+    attention(q!, k!, v!, { ...lists, route });
+    expect(counts[1]).toEqual(counts[0]);
+    expect(counts[2]).not.toEqual(counts[0]);
+    // Where every candidate is chosen, the gate does not matter.
+    const all = { topK: 3, candidates, pooledKeys, gateQueries: gateQueries! };
+    const dense = { ...lists, visible: [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]] };
+    expectClose(attention(q!, k!, v!, { ...lists, route: all }), [
+      ...attention(q!, k!, v!, dense).dataSync(),
+    ]);
+  });
+
   it("sees nothing of a cache beyond keyTokens, not even a NaN", () => {
     const q = normal([2, 3, 8], 1);
     const [k, v] = [2, 3].map((seed) => normal([2, 6, 8], seed)) as [Tensor, Tensor];

@@ -290,8 +290,8 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
   }
 }
 
-// AttentionShape (13 values), q, k, v, pooled, pooled rows per batch row, o, lse, selection, counts; the last three may
-// be null. selection: int32 [B, heads, queries, top]; counts: [B, heads, query chunks, key chunks].
+// AttentionShape (13 values), q, k, v, pooled, pooled rows per batch row, o, lse, selection, counts, gate; the last four
+// may be null. gate: queries to route by, in place of q. selection: int32 [B, heads, queries, top]; counts: [B, heads, query chunks, key chunks].
 static void attention(const double* x, Team& team) {
   AttentionShape a;
   a.read(x);
@@ -301,6 +301,7 @@ static void attention(const double* x, Team& team) {
   float *o = ptr<float>(x[18]), *lse = ptr<float>(x[19]);
   int32_t* selection = ptr<int32_t>(x[20]);
   float* counts = ptr<float>(x[21]);
+  const float* gate = ptr<const float>(x[22]);
 
   const long chunks = a.queries / a.query_chunk, per = (a.query_chunk + ATTN_ROWS - 1) / ATTN_ROWS;
   // Units of a (batch row, head): blocks of rows, whole chunks while counting.
@@ -322,6 +323,9 @@ static void attention(const double* x, Team& team) {
   Groups groups;
   Router router;
   int32_t* picks = 0;
+  const float* gate_rows[ATTN_ROWS];
+  float* gate_room = gate && a.top > 0 ? team.scratch((size_t)ATTN_ROWS * a.dp) : 0;
+  for (long i = 0; i < ATTN_ROWS; i++) gate_rows[i] = gate_room ? gate_room + i * a.dp : block.q[i];
   if (a.top > 0) {
     groups.open(team, a.key_chunks, a.top);
     router.open(team, a);
@@ -358,7 +362,8 @@ static void attention(const double* x, Team& team) {
       attend(block, all, n, source, walk, a.scale, false);
       if (a.top > 0) {
         list = a.candidates.list(chunk, count);
-        router.pick((const float* const*)block.q, n, pooled + b * pooled_rows * a.width + h * a.d, a.width, a.d, list, count,
+        if (gate_room) pack_rows(gate + at, a.width, n, n, a.d, a.dp, gate_room);
+        router.pick(gate_rows, n, pooled + b * pooled_rows * a.width + h * a.d, a.width, a.d, list, count,
                     block.s, picks);
         groups.fill(picks, n, a.top);
         float* c = counts ? counts + (bh * chunks + chunk) * a.key_chunks : 0;
