@@ -89,6 +89,7 @@ export {
   vbenchTotals,
 } from "./metrics/vbench/totals.ts";
 // metrics: world score
+export { type WorldMetricName, worldMetric } from "./metrics/world-metric.ts";
 export {
   type Correctness,
   meanWorldScore,
