@@ -98,13 +98,13 @@ describe("installKernel", () => {
 
 describe("kernelSpecFolders", () => {
   it("is Jupyter's search order", () => {
-    const env = { JUPYTER_PATH: "/a:/b", HOME: "/home/x", VIRTUAL_ENV: "/venv" };
+    const env = { JUPYTER_PATH: "/a:/b", HOME: "/users/x", VIRTUAL_ENV: "/venv" };
     if (process.platform === "linux")
       expect(kernelSpecFolders(env)).toEqual(
         [
           "/a",
           "/b",
-          "/home/x/.local/share/jupyter",
+          "/users/x/.local/share/jupyter",
           "/venv/share/jupyter",
           "/usr/local/share/jupyter",
           "/usr/share/jupyter",
