@@ -13,7 +13,7 @@ export function worldMetric(by: WorldMetricName = "total"): Metric {
     );
   }
   const recipe = { source: "world", by } as const;
-  const valueOf = ({ video, prompt }: MetricInput): number => {
+  const measureOne = ({ video, prompt }: MetricInput): number => {
     if (video.numFrames < 4) return Number.NaN;
     const score = worldScore(video, prompt);
     if (by === "correct") return Number(score.correct.all);
@@ -30,7 +30,7 @@ export function worldMetric(by: WorldMetricName = "total"): Metric {
       const perVideo: number[] = [];
       for (const input of inputs) {
         signal?.throwIfAborted();
-        perVideo.push(valueOf(input));
+        perVideo.push(measureOne(input));
       }
       const known = perVideo.filter((v) => !Number.isNaN(v));
       if (known.length === 0) {

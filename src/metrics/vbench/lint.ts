@@ -91,47 +91,73 @@ function boundsFindings(raw: Raw<VbenchKey>): LintFinding[] {
   return findings;
 }
 
-/** All ways to swap two columns or to rotate a run of columns by one that make every printed total right. */
-function repairs(raw: Raw<VbenchKey>, printed: Partial<VbenchTotals>, halfUnit: number): LintFinding[] {
-  const values = vbenchKeys.map((key) => raw[key]!);
-  const fits = (changed: readonly number[]) => {
-    const row = Object.fromEntries(vbenchKeys.map((key, i) => [key, changed[i]!])) as Raw<VbenchKey>;
-    return (
-      disagreements(vbenchTotals(row), printed, halfUnit).length === 0 &&
-      boundsFindings(row).every((finding) => finding.rule !== "bounds")
-    );
-  };
-  const findings: LintFinding[] = [];
+interface Rearrangement {
+  readonly dimensions: readonly VbenchKey[];
+  /** "Swapping a and b", "Rotating the columns a to b by one to the left" */
+  readonly name: string;
+  readonly raw: Raw<VbenchKey>;
+}
+
+const rowOf = (values: readonly number[]): Raw<VbenchKey> =>
+  Object.fromEntries(vbenchKeys.map((key, i) => [key, values[i]!])) as Raw<VbenchKey>;
+
+/** Every swap of two columns. */
+function* swaps(values: readonly number[]): Generator<Rearrangement> {
   for (let a = 0; a < values.length; a++) {
     for (let b = a + 1; b < values.length; b++) {
-      const swapped = [...values];
-      [swapped[a], swapped[b]] = [swapped[b]!, swapped[a]!];
-      if (!fits(swapped)) continue;
+      const changed = [...values];
+      [changed[a], changed[b]] = [changed[b]!, changed[a]!];
       const dimensions = [vbenchKeys[a]!, vbenchKeys[b]!];
-      findings.push({
-        rule: "columns",
-        dimensions,
-        message: `Swapping ${dimensions.join(" and ")} makes the totals right.`,
-      });
+      yield { dimensions, name: `Swapping ${dimensions.join(" and ")}`, raw: rowOf(changed) };
     }
   }
-  if (findings.length > 0) return findings;
-  for (let from = 0; from < values.length; from++) {
-    for (let to = from + 3; to <= values.length; to++) {
+}
+
+/** Every run of at least three columns moved on by one, short runs first. */
+function* rotations(values: readonly number[]): Generator<Rearrangement> {
+  for (let length = 3; length <= values.length; length++) {
+    for (let from = 0; from + length <= values.length; from++) {
       for (const step of [1, -1]) {
-        const run = values.slice(from, to);
-        const turned = run.map((_, i) => run[(i + step + run.length) % run.length]!);
-        if (!fits([...values.slice(0, from), ...turned, ...values.slice(to)])) continue;
-        const dimensions = vbenchKeys.slice(from, to);
-        findings.push({
-          rule: "columns",
+        const run = values.slice(from, from + length);
+        const turned = run.map((_, i) => run[(i + step + length) % length]!);
+        const dimensions = vbenchKeys.slice(from, from + length);
+        yield {
           dimensions,
-          message: `Rotating the columns ${dimensions[0]} to ${dimensions.at(-1)} by one to the ${step === 1 ? "left" : "right"} makes the totals right.`,
-        });
+          name: `Rotating the columns ${dimensions[0]} to ${dimensions.at(-1)} by one to the ${step === 1 ? "left" : "right"}`,
+          raw: rowOf([...values.slice(0, from), ...turned, ...values.slice(from + length)]),
+        };
       }
     }
   }
-  return findings;
+}
+
+/** Rearrangements of the columns that make every printed total right: one slip, undone. */
+function repairs(raw: Raw<VbenchKey>, printed: Partial<VbenchTotals>, halfUnit: number): LintFinding[] {
+  const values = vbenchKeys.map((key) => raw[key]!);
+  const fits = (candidate: Rearrangement) =>
+    disagreements(vbenchTotals(candidate.raw), printed, halfUnit).length === 0 &&
+    boundsFindings(candidate.raw).every((finding) => finding.rule !== "bounds");
+  const finding = ({ dimensions, name }: Rearrangement): LintFinding => ({
+    rule: "columns",
+    dimensions,
+    message: `${name} makes the totals right.`,
+  });
+  const swapped = [...swaps(values)].filter(fits);
+  return (swapped.length > 0 ? swapped : [...rotations(values)].filter(fits)).map(finding);
+}
+
+/** Values out of range and totals computed from them: the shortest rearrangements that bring all into range. */
+function rangeRepairs(raw: Raw<VbenchKey>): LintFinding[] {
+  const values = vbenchKeys.map((key) => raw[key]!);
+  const fits = (candidate: Rearrangement) => boundsFindings(candidate.raw).length === 0;
+  const found = [[...swaps(values)].find(fits), [...rotations(values)].find(fits)].filter(
+    (c) => c !== undefined,
+  );
+  return found.map(({ dimensions, name }) => ({
+    rule: "columns",
+    dimensions,
+    message: `${name} would bring every value into its range; compare with the source.`,
+  }));
 }
 
 /** Findings of one row, worst first; none for a row that agrees with itself. */
@@ -155,6 +181,7 @@ export function lintVbench({ raw, printed = {}, halfUnit = 0.00005 }: LintInput)
       });
     }
     if (wrong.length > 0) findings.push(...repairs(raw, printed, halfUnit));
+    else if (boundsFindings(raw).length > 0) findings.push(...rangeRepairs(raw));
   }
   const { quality, semantic, total } = printed;
   if (quality !== undefined && semantic !== undefined && total !== undefined) {
