@@ -36,7 +36,7 @@ const members = ["color", "shape", "motion", "smoothness", "sharpness"];
 /** Verdicts over all rows; a claim whose rows are missing is left out. */
 export function judgeClaims(
   rows: readonly ClaimRow[],
-  { leastSeeds = 5 }: { readonly leastSeeds?: number } = {},
+  { leastSeeds = 5, resamples = 1000 }: { readonly leastSeeds?: number; readonly resamples?: number } = {},
 ): ClaimVerdict[] {
   const seeds = [...new Set(rows.map((row) => row.seed))];
   const verdicts: ClaimVerdict[] = [];
@@ -57,9 +57,11 @@ export function judgeClaims(
   const n = Math.max(...[...pools.values()].map((pool) => pool.length));
   const third = Math.round(n / 4);
 
+  const interval = (cells: readonly Cell[]): Interval => hierarchicalBootstrap(cells, { resamples });
+
   /** Of each pool: a number from its rows. */
   const overPools = (value: (pool: readonly ClaimRow[]) => number): Interval =>
-    hierarchicalBootstrap(
+    interval(
       [...pools.values()].map(
         (pool): Cell => ({ prompt: pool[0]!.prompt, seed: pool[0]!.seed, value: value(pool) }),
       ),
@@ -76,7 +78,7 @@ export function judgeClaims(
       const cell = { prompt: some[0]!.prompt, seed: some[0]!.seed, value: value(of) };
       return isWhole ? [cell] : [];
     });
-    return hierarchicalBootstrap(cells);
+    return interval(cells);
   };
   const chosen = (pool: readonly ClaimRow[], by: string, count: number, field = "total") =>
     field === "" ? 0 : (best(pool.slice(0, count), by)[field] as number);
@@ -118,17 +120,17 @@ export function judgeClaims(
     state(
       2,
       "Tree-of-Frames reaches linear search's verifier score at <= 0.6 of its NFE",
-      equalScoreRatio(curve("tree-of-frames", "grader"), linearCurve("grader")),
+      equalScoreRatio(curve("tree-of-frames", "grader"), linearCurve("grader"), { resamples }),
       { atMost: 0.6 },
     );
     state(
       2,
       "the same in true score",
-      equalScoreRatio(curve("tree-of-frames", "total"), linearCurve("total")),
+      equalScoreRatio(curve("tree-of-frames", "total"), linearCurve("total"), { resamples }),
       { atMost: 0.6 },
     );
   }
-  for (const roots of [third, n / 2, n]) {
+  for (const roots of searches.size > 1 ? [third, n / 2, n] : []) {
     const atEqualNfe = [...searches.entries()].map(([unit, some]): Cell => {
       const tree = some.find((row) => row["strategy"] === "tree-of-frames" && row["budget"] === roots)!;
       const pool = pools.get(unit)!;
@@ -142,7 +144,7 @@ export function judgeClaims(
     state(
       3,
       `Tree-of-Frames with ${roots} roots is at least linear search at equal NFE (verifier score)`,
-      hierarchicalBootstrap(atEqualNfe),
+      interval(atEqualNfe),
       { atLeast: 0 },
     );
   }
@@ -257,7 +259,7 @@ export function judgeClaims(
       state(
         14,
         `reward is clustered over the states at ${percent(share)} of the way: Moran's I > 0.5`,
-        hierarchicalBootstrap(cells),
+        interval(cells),
         { atLeast: 0.5 },
       );
   }
