@@ -112,6 +112,17 @@ describe("world score", () => {
     expect(worldScore(w, "a red ball moves left quickly").dimensions.right_pace).toBe(0);
   });
 
+  it("reads speed words on glides too", () => {
+    const pace = (made: string, asked: string) =>
+      worldScore(worldClip(made, { seed: 6 }).video, asked).dimensions.right_pace;
+    expect(pace("a red ball glides sideways slowly", "a red ball glides sideways slowly")).toBe(1);
+    expect(
+      pace("a red ball glides diagonally quickly", "a red ball glides diagonally quickly"),
+    ).toBeGreaterThan(0.9);
+    expect(pace("a red ball glides sideways slowly", "a red ball glides sideways quickly")).toBe(0);
+    expect(pace("a red ball glides sideways quickly", "a red ball glides sideways slowly")).toBe(0);
+  });
+
   it("excuses the hidden object behind a wall, not the lost one", () => {
     const hidden = worldClip("a green ball passes behind a wall", { seed: 2, numFrames: 32 });
     expect(worldScore(hidden.video, hidden.prompt).measures.lostObjectRate).toBe(0);
