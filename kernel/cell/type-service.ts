@@ -2,7 +2,7 @@
  * Types across cells. Each cell that ran is a virtual module of its own; the cell in question gets one line in front
  * that brings in the names of earlier ones:
  *
- *   declare const x: typeof import("./__cell_3").x; import { A } from "./__cell_5";
+ *   declare const x: typeof import(CELL 3).x; import { A } from CELL 5;
  *   <the cell>
  *   export { names that the cell declares };
  *

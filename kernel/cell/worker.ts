@@ -82,12 +82,22 @@ function prepare({ code, name, typeCheck }: Extract<LanguageRequest, { op: "prep
   }
   const { script, map } = transformed;
   const unchecked = typeCheck === "off" || isUnchecked(code) || isPlainlySound(code, types().isKnown);
-  const diagnostics = unchecked ? [] : types().check(code);
+  const { diagnostics, fault } = unchecked ? { diagnostics: [], fault: "" } : checked(code);
   if (diagnostics.length > 0 && typeCheck === "error")
     return { ok: false, failure: typeFailure(diagnostics, code, name) };
   types().commit(code);
-  if (diagnostics.length === 0) return { ok: true, script, map };
-  return { ok: true, script, map, warning: `${typeFailure(diagnostics, code, name).traceback.join("\n")}\n` };
+  const found = diagnostics.length === 0 ? [] : typeFailure(diagnostics, code, name).traceback;
+  const warning = [...found, ...(fault === "" ? [] : [fault])];
+  return { ok: true, script, map, ...(warning.length === 0 ? {} : { warning: `${warning.join("\n")}\n` }) };
+}
+
+/** The compiler's own faults leave a cell unchecked; they are no reason not to run it. */
+function checked(code: string): { diagnostics: readonly Diagnostic[]; fault: string } {
+  try {
+    return { diagnostics: types().check(code), fault: "" };
+  } catch (error) {
+    return { diagnostics: [], fault: `[kernel] This cell was not checked: ${(error as Error).message}` };
+  }
 }
 
 function answer(request: LanguageRequest): LanguageAnswers[keyof LanguageAnswers] {

@@ -102,8 +102,11 @@ export type WatchdogLine =
 export type WatchdogNote = { readonly over: string };
 export type MainLine = WatchdogLine | { readonly clear: string };
 
-/** Memory that the watchdog shares with the main thread: how many interrupts were answered, how many lines handed over. */
-export const Shared = { ANSWERED: 0, LINES: 1 } as const;
+/**
+ * Memory that the watchdog shares with the main thread: how many interrupts were answered, how many lines handed over,
+ * and whether a cell is being stopped, so that a termination may be on its way.
+ */
+export const Shared = { ANSWERED: 0, LINES: 1, STOPPING: 2 } as const;
 
 /** File descriptors of the child. */
 export const FRAME_FD = 3;

@@ -2,8 +2,8 @@
 import { send } from "./channel.ts";
 import { openComm, registerTarget } from "./comm.ts";
 import { clearOutput, display } from "./display.ts";
+import { html, json, latex, md, png, svg, vegaLite } from "./displayable.ts";
 import type { TypeCheckMode } from "./frames.ts";
-import { html, json, latex, md, png, svg, vegaLite } from "./helpers.ts";
 import { cellSignal } from "./interrupt.ts";
 import { drop, memory } from "./memory.ts";
 import { progress } from "./progress.ts";

@@ -45,9 +45,6 @@ export function endCell(): void {
   running = null;
 }
 
-/** Whether the stop button was pressed during the running cell. */
-export const isInterrupted = (): boolean => running?.interruptedAt != null;
-
 /** A step of stopping the cell `parent`; does nothing when that cell is over or has not begun. */
 export function interruptCell(parent: string): void {
   if (running?.parent !== parent) return;

@@ -10,10 +10,10 @@ import { abandonDisplays, settleDisplays } from "./display.ts";
 import { evaluate, evaluateExpression, installRuntime, release, Shown, takeOut } from "./evaluate.ts";
 import type { Command, Failure, Outcome, RunCommand } from "./frames.ts";
 import { installGlobals } from "./globals.ts";
-import { beginCell, endCell, Interrupted, interruptCell, isInterrupted } from "./interrupt.ts";
+import { beginCell, endCell, Interrupted, interruptCell } from "./interrupt.ts";
 import { installModules } from "./modules.ts";
 import { render, renderResult } from "./render.ts";
-import { reportOver, startWatchdog } from "./stdin.ts";
+import { isStopping, reportOver, startWatchdog } from "./stdin.ts";
 import { failureOf, rememberCell } from "./traceback.ts";
 
 /** Marks the end of a cell on fd 1 and 2; the front chose it, so that it can take it out of the text. */
@@ -57,8 +57,11 @@ function report(ended: Ended): void {
   send({ type: "done", ...ended });
 }
 
+/** The cell that ended last: the watchdog may still be at stopping it. */
+let lastEnded = "";
+
 function stepOfInterrupt(parent: string): void {
-  if (held !== null) reportOver(held.parent);
+  if (parent === lastEnded) reportOver(parent);
   else interruptCell(parent);
 }
 
@@ -75,12 +78,13 @@ function runCell(command: RunCommand): void {
   let over = false;
   const end = (outcome: Omit<Ended, "parent">): void => {
     if (over) return;
-    const stopped = isInterrupted();
+    const stopped = isStopping();
     const ended = { parent, ...outcome };
     takeOut();
     endCell();
     release();
     over = true;
+    lastEnded = parent;
     if (stopped) {
       held = ended;
       reportOver(parent);

@@ -1,6 +1,6 @@
 /** A progress bar that updates in place: around anything that is iterated, or moved by hand. */
 import { type DisplayHandle, display } from "./display.ts";
-import { displayable } from "./helpers.ts";
+import { displayable } from "./displayable.ts";
 import type { Displayable } from "./render.ts";
 
 export interface ProgressOptions {

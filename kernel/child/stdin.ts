@@ -11,7 +11,7 @@ export interface InputOptions {
   readonly password?: boolean;
 }
 
-const shared = new Int32Array(new SharedArrayBuffer(8));
+const shared = new Int32Array(new SharedArrayBuffer(12));
 const { port1: port, port2 } = new MessageChannel();
 const waiting = new Map<number, (value: string | null) => void>();
 let lastId = 0;
@@ -32,6 +32,9 @@ function handle(line: MainLine): void {
     waiting.delete(line.input);
   }
 }
+
+/** Whether the watchdog is at stopping a cell, although this thread may not have read of it yet. */
+export const isStopping = (): boolean => Atomics.load(shared, Shared.STOPPING) === 1;
 
 /** Tells the watchdog that the stopped cell is over. */
 export const reportOver = (parent: string): void => port.postMessage({ over: parent } satisfies WatchdogNote);

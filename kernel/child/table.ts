@@ -1,6 +1,6 @@
 /** Rows as a table: HTML for front ends, aligned text for logs. */
 import { inspect } from "node:util";
-import { displayable } from "./helpers.ts";
+import { displayable } from "./displayable.ts";
 import type { Displayable } from "./render.ts";
 
 export type Row = Readonly<Record<string, unknown>> | readonly unknown[];

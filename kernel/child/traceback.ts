@@ -74,7 +74,8 @@ function mapLine(line: string, places: Place[]): string {
       places.push(place);
       return `${CYAN}${name}:${place.line}:${place.column}${RESET}`;
     })
-    .replace(/(?<=at .*)\$\$(?=[ .])/g, "");
+    .replace(/(?<=at .*)\$\$(?=[ .])/g, "")
+    .replace(/\?v=[0-9a-f]{12}(?=:\d)/, "");
 }
 
 function stackLines(error: Error, places: Place[]): string[] {

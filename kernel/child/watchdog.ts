@@ -60,6 +60,7 @@ function take(line: WatchdogLine): void {
   if (!("interrupt" in line)) hand(line);
   else if (stopping !== line.interrupt) {
     stopping = line.interrupt;
+    Atomics.store(shared, Shared.STOPPING, 1);
     round(stopping);
   }
 }
@@ -67,7 +68,10 @@ function take(line: WatchdogLine): void {
 // The cell is over. It is reported only when no termination can strike what comes next.
 port.on("message", ({ over }: WatchdogNote) => {
   if (terminating) return; // The next round asks again.
-  if (stopping === over) stopping = null;
+  if (stopping === over) {
+    stopping = null;
+    Atomics.store(shared, Shared.STOPPING, 0);
+  }
   hand({ clear: over });
 });
 

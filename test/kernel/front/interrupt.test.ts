@@ -61,6 +61,16 @@ describe("the stop button", () => {
     expect((await client.execute(HEALTH)).result?.["data"]).toEqual({ "text/plain": "123" });
   });
 
+  it("stops one cell and not the next", async () => {
+    for (const code of ["while (true) {}", "await new Promise(() => {});"]) {
+      await stop(code);
+      const next = await client.execute(
+        "const until = Date.now() + 400; let turns = 0; while (Date.now() < until) turns++; 'done'",
+      );
+      expect(next.result?.["data"]).toEqual({ "text/plain": "'done'" });
+    }
+  });
+
   it("works by signal too", async () => {
     const id = await client.executeLater("console.log('begun'); while (true) {}");
     await client.until(() =>

@@ -49,8 +49,6 @@ describe("fuzz", () => {
 
   it("survives 2000 signed messages with arbitrary contents, and answers every request among them", async () => {
     const types = [
-      "complete_request",
-      "inspect_request",
       "is_complete_request",
       "history_request",
       "kernel_info_request",
@@ -64,6 +62,11 @@ describe("fuzz", () => {
       "__proto__",
       "toString",
     ];
+    // The two that ask the type service take a hundred times as long as the others.
+    const type = fc.oneof(
+      { weight: 30, arbitrary: fc.constantFrom(...types) },
+      { weight: 1, arbitrary: fc.constantFrom("complete_request", "inspect_request") },
+    );
     const field = fc.constantFrom(
       "code",
       "cursor_pos",
@@ -81,15 +84,20 @@ describe("fuzz", () => {
       field,
       fc.oneof(fc.jsonValue(), fc.string(), fc.double(), fc.constant("range")),
     );
-    const messages = fc.sample(fc.tuple(fc.constantFrom(...types), content), { numRuns: 2000, seed: 2 });
+    const messages = fc.sample(fc.tuple(type, content), { numRuns: 2000, seed: 2 });
     const requests: string[] = [];
     for (const [type, body] of messages) {
       const id = await client.send("shell", type, body);
       if (type.endsWith("_request")) requests.push(id);
     }
-    await client.until(() => requests.every(client.isIdle), 50_000);
-    const answered = new Set(client.replies.map(({ parent }) => parent["msg_id"]));
-    expect(requests.filter((id) => !answered.has(id))).toEqual([]);
+    const missing = (): string[] => {
+      const answered = new Set(client.replies.map(({ parent }) => parent["msg_id"]));
+      const idle = new Set(client.iopub.map(({ parent }) => parent["msg_id"]));
+      return requests.filter((id) => !answered.has(id) || !idle.has(id));
+    };
+    for (let wait = 0; wait < 400 && missing().length > 0; wait++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(missing()).toEqual([]);
     await sound();
   }, 60_000);
 
