@@ -2,11 +2,22 @@
  * SQL over all runs: DuckDB in memory, one view per kind of rows (with a column `run`), and a view `runs` of what each
  * run was. Nothing is copied into a database, nothing is installed: autoloading of extensions is off.
  */
-import { existsSync, readdirSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Cell, Row } from "../plot/row.ts";
 import { flatten, type Json } from "./describe.ts";
+import { jsonlReader } from "./jsonl.ts";
 import { runsRoot } from "./root.ts";
 import { readManifest, runIds } from "./run-files.ts";
 import { escapeHtml } from "./table.ts";
@@ -25,55 +36,120 @@ async function connect(): Promise<DuckDBConnection> {
   return instance.connect();
 }
 
-/** Files of rows by kind, over all runs. */
-function filesByKind(root: string): Map<string, string[]> {
-  const files = new Map<string, string[]>();
-  for (const id of runIds(root)) {
-    const folder = join(root, id, "rows");
+interface RowFile {
+  readonly run: string;
+  readonly path: string;
+}
+
+/** Files of rows by the name of their view, over all runs. */
+function filesByView(root: string): Map<string, RowFile[]> {
+  const files = new Map<string, RowFile[]>();
+  for (const run of runIds(root)) {
+    const folder = join(root, run, "rows");
     if (!existsSync(folder)) continue;
     for (const name of readdirSync(folder)) {
       if (!name.endsWith(".jsonl")) continue;
-      const kind = name.slice(0, name.indexOf("."));
-      const own = files.get(kind);
-      if (own) own.push(join(folder, name));
-      else files.set(kind, [join(folder, name)]);
+      const view = name.slice(0, name.indexOf(".")).replace(/^@/, "_").replaceAll("-", "_");
+      const own = files.get(view);
+      const file = { run, path: join(folder, name) };
+      if (own) own.push(file);
+      else files.set(view, [file]);
     }
   }
   return files;
 }
 
 /** Views for what the statement mentions; scanning kinds that it does not would cost for nothing. */
-async function makeViews(connection: DuckDBConnection, root: string, sql: string): Promise<void> {
+async function makeViews(
+  connection: DuckDBConnection,
+  root: string,
+  sql: string,
+  scratch: string,
+): Promise<void> {
   const mentions = (name: string) => new RegExp(`(^|[^A-Za-z0-9_])${name}($|[^A-Za-z0-9_])`, "i").test(sql);
-  for (const [kind, files] of filesByKind(root)) {
-    const view = kind.replace(/^@/, "_").replaceAll("-", "_");
+  for (const [view, files] of filesByView(root)) {
     if (!mentions(view)) continue;
+    const path = join(scratch, `${view}.jsonl`);
+    if (gatherRows(files, path) === 0) continue;
     await connection.run(
-      `CREATE TEMP VIEW ${named(view)} AS SELECT * EXCLUDE (filename), ` +
-        `regexp_extract(replace(filename, '\\', '/'), '([^/]+)/rows/[^/]+$', 1) AS run ` +
-        `FROM read_json([${files.map(quoted).join(",")}], format='newline_delimited', union_by_name=true, ` +
-        `ignore_errors=true, filename=true, sample_size=-1, maximum_depth=2)`,
+      `CREATE TEMP VIEW ${named(view)} AS SELECT * FROM read_json(${quoted(path)}, ` +
+        "format='newline_delimited', sample_size=-1, maximum_depth=2)",
     );
   }
-  if (mentions("runs")) await makeRunsView(connection, root);
+  if (mentions("runs")) await makeRunsTable(connection, root, scratch);
 }
 
-async function makeRunsView(connection: DuckDBConnection, root: string): Promise<void> {
-  await connection.run(
-    "CREATE TEMP TABLE runs (run VARCHAR, name VARCHAR, created VARCHAR, commit VARCHAR, dirty BOOLEAN, device VARCHAR, config JSON)",
-  );
-  for (const id of runIds(root)) {
-    let line: string;
+/**
+ * Whole rows of many files as one, each with its run. DuckDB opens and samples every file it is given, which takes ten
+ * times as long for thousands of small ones; here torn lines are left out as everywhere in the store. Returns the count.
+ */
+function gatherRows(files: readonly RowFile[], path: string): number {
+  const out = openSync(path, "w");
+  let count = 0;
+  let pending: string[] = [];
+  let size = 0;
+  const flush = () => {
+    if (pending.length > 0) writeSync(out, pending.join(""));
+    pending = [];
+    size = 0;
+  };
+  try {
+    for (const { run, path: file } of files) {
+      const tail = `,"run":${JSON.stringify(run)}}\n`;
+      for (const row of jsonlReader(file).read()) {
+        const line = JSON.stringify(row).slice(0, -1);
+        pending.push(line === "{" ? `{${tail.slice(1)}` : line + tail);
+        size += line.length;
+        count++;
+        if (size > 4_000_000) flush();
+      }
+    }
+    flush();
+  } finally {
+    closeSync(out);
+  }
+  return count;
+}
+
+async function makeRunsTable(connection: DuckDBConnection, root: string, scratch: string): Promise<void> {
+  const lines = runIds(root).flatMap((run) => {
     try {
-      const { name, created, code, device, config } = readManifest(root, id);
-      const text = (value: string | null) => (value === null ? "NULL" : quoted(value));
-      const settings = quoted(JSON.stringify(flatten(config as Json)));
-      line = `(${quoted(id)}, ${quoted(name)}, ${quoted(created)}, ${text(code.commit)}, ${code.isDirty ?? "NULL"}, ${text(device)}, ${settings})`;
+      const { name, created, code, device, config } = readManifest(root, run);
+      const facts = { run, name, created, commit: code.commit, dirty: code.isDirty, device };
+      return [`${JSON.stringify({ ...facts, config: JSON.stringify(flatten(config as Json)) })}\n`];
     } catch {
       // A damaged run.json is named by damagedRuns(); here the other runs still answer.
-      continue;
+      return [];
     }
-    await connection.run(`INSERT INTO runs VALUES ${line}`);
+  });
+  const path = join(scratch, "runs.jsonl");
+  writeFileSync(path, lines.join(""));
+  const types =
+    "{run: 'VARCHAR', name: 'VARCHAR', created: 'VARCHAR', commit: 'VARCHAR', dirty: 'BOOLEAN', device: 'VARCHAR', config: 'VARCHAR'}";
+  await connection.run(
+    `CREATE TEMP VIEW runs AS SELECT * REPLACE (config::JSON AS config) FROM read_json(${quoted(path)}, ` +
+      `format='newline_delimited', columns=${types})`,
+  );
+}
+
+/** A connection with the views that a statement needs, and a folder that goes when it is closed. */
+async function withViews<T>(
+  sql: string,
+  root: string,
+  work: (connection: DuckDBConnection) => Promise<T>,
+): Promise<T> {
+  const scratch = mkdtempSync(join(tmpdir(), "zoetrope-query-"));
+  const connection = await connect();
+  try {
+    await makeViews(connection, root, sql, scratch);
+    return await work(connection);
+  } catch (error) {
+    throw new Error(
+      `Cannot answer the query: ${(error as Error).message.split("\n")[0]}. The views are ${["runs", ...[...filesByView(root).keys()].sort()].join(", ")}.`,
+    );
+  } finally {
+    connection.closeSync();
+    rmSync(scratch, { recursive: true, force: true });
   }
 }
 
@@ -83,20 +159,10 @@ async function makeRunsView(connection: DuckDBConnection, root: string): Promise
  * @throws Error with DuckDB's message and the kinds there are.
  */
 export async function queryRows(sql: string, options: { root?: string } = {}): Promise<Row[]> {
-  const root = runsRoot(options.root);
-  const connection = await connect();
-  try {
-    await makeViews(connection, root, sql);
+  return withViews(sql, runsRoot(options.root), async (connection) => {
     const reader = await connection.runAndReadAll(sql);
     return reader.getRowObjectsJS().map((row) => plainRow(row));
-  } catch (error) {
-    const kinds = [...filesByKind(root).keys()].map((kind) => kind.replace(/^@/, "_").replaceAll("-", "_"));
-    throw new Error(
-      `Cannot answer the query: ${(error as Error).message.split("\n")[0]}. The views are runs${kinds.length > 0 ? `, ${[...new Set(kinds)].sort().join(", ")}` : ""}.`,
-    );
-  } finally {
-    connection.closeSync();
-  }
+  });
 }
 
 /** DuckDB's own types as plain values: 64-bit integers as numbers where exact, dates as text. */
@@ -164,11 +230,7 @@ export async function exportParquet(
   path: string,
   options: { root?: string } = {},
 ): Promise<void> {
-  const connection = await connect();
-  try {
-    await makeViews(connection, runsRoot(options.root), sql);
-    await connection.run(`COPY (${sql.replace(/;\s*$/, "")}) TO ${quoted(path)} (FORMAT PARQUET)`);
-  } finally {
-    connection.closeSync();
-  }
+  await withViews(sql, runsRoot(options.root), (connection) =>
+    connection.run(`COPY (${sql.replace(/;\s*$/, "")}) TO ${quoted(path)} (FORMAT PARQUET)`),
+  );
 }
