@@ -79,10 +79,15 @@ export function typeService(folder: string): TypeService {
   put(globalsFile, GLOBAL_DECLARATIONS);
   put(currentFile, "export {};");
 
-  // Files on disk are looked at again for each cell, as the user edits local modules.
+  // Files on disk are looked at again for each cell, as the user edits local modules, but once and not for each question.
+  const stamps = new Map<string, string>();
   const stampOf = (file: string): string => {
     if (file.includes("/node_modules/")) return "0";
-    return String(ts.sys.getModifiedTime?.(file)?.getTime() ?? 0);
+    const known = stamps.get(file);
+    if (known !== undefined) return known;
+    const stamp = String(ts.sys.getModifiedTime?.(file)?.getTime() ?? 0);
+    stamps.set(file, stamp);
+    return stamp;
   };
   const versionOf = (file: string): string => String(files.get(file)?.version ?? stampOf(file));
   const snapshots = new Map<string, { readonly version: string; readonly snapshot: ts.IScriptSnapshot }>();
@@ -166,6 +171,7 @@ export function typeService(folder: string): TypeService {
   }
 
   const lookAgain = (): void => {
+    stamps.clear();
     if (!missing) return;
     missing = false;
     resolutions.clear();

@@ -75,7 +75,8 @@ export class RawClient {
   folder = "";
   process!: ChildProcess;
   connection: Content = {};
-  answer: (question: Content) => string = () => "";
+  /** What to answer a question of the kernel; null leaves it open. */
+  answer: (question: Content) => string | null = () => "";
   #sockets!: Record<ChannelName, zmq.Dealer>;
   #sub!: zmq.Subscriber;
   #heartbeat!: zmq.Request;
@@ -149,7 +150,7 @@ export class RawClient {
         into.push(message);
         if (into === this.questions) {
           const value = this.answer(message.content);
-          void this.send("stdin", "input_reply", { value }, { parent: message.header });
+          if (value !== null) void this.send("stdin", "input_reply", { value }, { parent: message.header });
         }
         for (const listener of [...this.#listeners]) listener();
       }

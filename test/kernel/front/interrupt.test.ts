@@ -87,13 +87,9 @@ describe("the stop button", () => {
   });
 
   it("stops a prompt", async () => {
-    client.answer = () => {
-      throw new Error("unreachable");
-    };
+    client.answer = () => null;
     const asked = client.questions.length;
     const id = await client.executeLater('prompt("waiting")', { allow_stdin: true });
-    // The client does not answer: its answer function throws before anything is sent.
-    process.once("unhandledRejection", () => {});
     await client.until(() => client.questions.length > asked);
     await client.interrupt();
     expect((await client.outcome(id)).error).toMatchObject({ ename: "Interrupted" });
