@@ -57,6 +57,75 @@ const history = (chunks: number): number[][] =>
   Array.from({ length: chunks }, (_, i) => [...Array(i).keys()]);
 const ownOnly = (chunks: number): number[][] => Array.from({ length: chunks }, (_, i) => [i]);
 
+/** Large enough that our kernels run them on all threads (0.4 M floating point operations). */
+const largeCases: readonly OpCase[] = [
+  {
+    name: "linear gelu, large",
+    shapes: [[150, 96], [130, 96], [130]],
+    run: (x, w, b) => linear(x!, w!, b!, { activation: "gelu" }),
+  },
+  {
+    name: "linear, few rows and many outputs",
+    shapes: [[7, 90], [600, 90], [600]],
+    run: (x, w, b) => linear(x!, w!, b!),
+  },
+  {
+    name: "linear, many rows and few outputs",
+    shapes: [[1500, 30], [11, 30], [11]],
+    run: (x, w, b) => linear(x!, w!, b!),
+  },
+  { name: "silu, large", shapes: [[30_011]], run: (x) => silu(x!) },
+  { name: "layerNorm, large", shapes: [[300, 101], [101], [101]], run: (x, w, b) => layerNorm(x!, w!, b!) },
+  {
+    name: "layerNormModulate, large",
+    shapes: [
+      [3, 120, 90],
+      [3, 4, 90],
+      [3, 4, 90],
+    ],
+    run: (x, shift, scale) => layerNormModulate(x!, shift!, scale!),
+  },
+  {
+    name: "gatedResidual, large",
+    shapes: [
+      [4, 150, 90],
+      [4, 150, 90],
+      [4, 5, 90],
+    ],
+    run: (x, y, gate) => gatedResidual(x!, y!, gate!),
+  },
+  { name: "rmsNorm, large", shapes: [[400, 90], [90]], run: (x, w) => rmsNorm(x!, w!) },
+  {
+    name: "normRope, large",
+    shapes: [[3, 120, 96], [96]],
+    run: (x, w) => normRope(x!, w!, constant([120, 16], 5).cos(), constant([120, 16], 5).sin(), 3),
+  },
+  attentionCase("dual sequence, large", 2, 104, 104, 48, {
+    heads: 3,
+    chunkTokens: 13,
+    visible: dualSequence(4),
+  }),
+  attentionCase("one sample, more threads than heads", 1, 96, 96, 32, {
+    heads: 1,
+    chunkTokens: 16,
+    visible: blockCausal(6),
+  }),
+  attentionCase("routed, large", 2, 96, 96, 96, {
+    heads: 3,
+    chunkTokens: 16,
+    visible: ownOnly(6),
+    route: { topK: 2, candidates: history(6) },
+  }),
+  attentionCase("heads of 512, more keys than scratch holds", 1, 1, 1100, 512, { heads: 1 }),
+  { name: "poolKeys, large", shapes: [[2, 240, 501]], run: (k) => poolKeys(k!, 6) },
+  { name: "patchify, large", shapes: [[2, 4, 16, 16, 51]], run: (x) => patchify(x!, 2) },
+  {
+    name: "flowMatchingLoss, large",
+    shapes: [[2, 3, 10_007]],
+    run: (v) => flowMatchingLoss(v!, constant([2, 3, 10_007], 8), constant([2, 3], 9).abs()),
+  },
+];
+
 export const opCases: readonly OpCase[] = [
   ...([undefined, "gelu", "silu"] as const).flatMap((activation): OpCase[] => [
     {
@@ -228,4 +297,5 @@ export const opCases: readonly OpCase[] = [
     shapes: [[2, 3, 5, 2]],
     run: (v) => flowMatchingLoss(v!, constant([2, 3, 5, 2], 8), constant([2, 3], 9).abs()),
   },
+  ...largeCases,
 ];
