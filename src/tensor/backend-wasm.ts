@@ -58,7 +58,10 @@ export function wasmEngine(): Engine {
     .filter((name) => name !== "memory");
   const env: Record<string, WebAssembly.ImportValue> = { memory };
   for (const name of math) {
-    env[name] = name === "fmod" ? (a: number, b: number) => a % b : (Math as unknown as Record<string, () => number>)[name]!;
+    env[name] =
+      name === "fmod"
+        ? (a: number, b: number) => a % b
+        : (Math as unknown as Record<string, () => number>)[name]!;
   }
   const wasm = new WebAssembly.Instance(module, { env }).exports as unknown as Exports;
 
@@ -68,7 +71,12 @@ export function wasmEngine(): Engine {
     const missing = start + bytes - memory.buffer.byteLength;
     if (missing > 0) {
       try {
-        memory.grow(Math.min(Math.ceil(missing / PAGE) + 256, Math.max(PAGE - memory.buffer.byteLength / PAGE, Math.ceil(missing / PAGE))));
+        memory.grow(
+          Math.min(
+            Math.ceil(missing / PAGE) + 256,
+            Math.max(PAGE - memory.buffer.byteLength / PAGE, Math.ceil(missing / PAGE)),
+          ),
+        );
       } catch (cause) {
         throw new RangeError(
           `Cannot make a tensor as ${bytes} more bytes are needed and WebAssembly has 4 GiB at most: ` +

@@ -8,12 +8,15 @@
 import { createRequire } from "node:module";
 import { availableParallelism, totalmem } from "node:os";
 import { EngineBackend } from "./backend.ts";
-import { nativeEngine } from "./backend-native.ts";
+import { type NativeEngine, nativeEngine } from "./backend-native.ts";
 import { wasmEngine } from "./backend-wasm.ts";
 import "./kernels/all.ts";
+import "./tensor-display.ts";
 import { tf } from "./tf.ts";
 import { openWebgpu, type WebgpuDevice } from "./webgpu/open.ts";
 
+/** Of matrix products on native: "bf16" rounds their inputs to bf16 and sums in float32 (relative error 2^-7 a term at most). */
+export type Precision = "float32" | "bf16";
 export type DeviceName = "native" | "wasm" | "webgpu" | "tensorflow" | "cpu";
 
 export interface Device {
@@ -37,7 +40,21 @@ type Attempt = { device: Device } | { reason: string };
 const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 
-async function tryEngine(name: "native" | "wasm"): Promise<Attempt> {
+function setPrecision(backend: EngineBackend, precision: Precision): void {
+  const { engine } = backend;
+  if (
+    precision === "bf16" &&
+    !(engine.name === "native" && (engine as NativeEngine).hasBf16 && engine.isa === "avx512")
+  ) {
+    throw new Error(
+      `Cannot use precision bf16 as the CPU must have AVX512_BF16 and run the native engine: got ${engine.name}, ${engine.isa}. ` +
+        "Leave the precision at float32.",
+    );
+  }
+  backend.call("set_precision", 0, precision === "bf16");
+}
+
+async function tryEngine(name: "native" | "wasm", precision: Precision): Promise<Attempt> {
   try {
     // A factory that throws makes tfjs print a warning; ask first.
     if (!(name in tf.engine().registry)) {
@@ -54,12 +71,14 @@ async function tryEngine(name: "native" | "wasm"): Promise<Attempt> {
           : reasonOf(error),
     };
   }
-  const { engine } = tf.backend() as EngineBackend;
+  const backend = tf.backend() as EngineBackend;
+  const { engine } = backend;
+  setPrecision(backend, precision);
   const what = name === "native" ? `own kernels, ${engine.isa}` : "own kernels as WebAssembly";
   return {
     device: {
       backend: name,
-      why: `${what}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}`,
+      why: `${what}${precision === "bf16" ? ", bf16 products" : ""}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}`,
       threads: engine.threads,
       memoryBytes: name === "native" ? totalmem() : 2 ** 32,
     },
@@ -127,11 +146,11 @@ async function tryCpu(): Promise<Attempt> {
   };
 }
 
-const attempts: Record<DeviceName, (auto: boolean) => Promise<Attempt>> = {
+const attempts: Record<DeviceName, (auto: boolean, precision: Precision) => Promise<Attempt>> = {
   tensorflow: tryTensorflow,
   webgpu: tryWebgpu,
-  native: () => tryEngine("native"),
-  wasm: () => tryEngine("wasm"),
+  native: (_auto, precision) => tryEngine("native", precision),
+  wasm: (_auto, precision) => tryEngine("wasm", precision),
   cpu: tryCpu,
 };
 
@@ -148,9 +167,13 @@ function present(device: Device): Device {
 /**
  * Uses a backend for all tensors from now on; tensors made earlier move over when they are next used.
  * "auto" tries, in this order: tensorflow with a CUDA GPU, webgpu on a real GPU, native, wasm, cpu.
+ * `precision` "bf16" (native on a CPU with AVX512_BF16 only) rounds the inputs of matrix products; default "float32".
  * @throws Error naming the reason, when the device asked for does not work here; the one in use then stays.
  */
-export async function useDevice(name: DeviceName | "auto" = "auto"): Promise<Device> {
+export async function useDevice(
+  name: DeviceName | "auto" = "auto",
+  { precision = "float32" }: { precision?: Precision } = {},
+): Promise<Device> {
   if (name !== "auto" && !Object.hasOwn(attempts, name)) {
     throw new RangeError(
       `Cannot use device ${JSON.stringify(name)} as it must be "auto" or one of ` +
@@ -160,7 +183,7 @@ export async function useDevice(name: DeviceName | "auto" = "auto"): Promise<Dev
   const before = tf.engine().backendName;
   const passed: string[] = [];
   for (const candidate of name === "auto" ? (Object.keys(attempts) as DeviceName[]) : [name]) {
-    const attempt = await attempts[candidate](name === "auto");
+    const attempt = await attempts[candidate](name === "auto", precision);
     if ("device" in attempt) {
       const why = passed.length > 0 ? `${attempt.device.why} (${passed.join("; ")})` : attempt.device.why;
       current = present({ ...attempt.device, why });

@@ -43,6 +43,8 @@ const X86 = [
     isa: "avx512",
     flags: ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
     define: "-DZT_HAS_AVX512",
+    // bf16 products, which compilers before 2019 do not know.
+    extra: { flag: "-mavx512bf16", define: "-DZT_HAS_BF16" },
   },
 ];
 const OTHER = [{ isa: "baseline", flags: [] }];
@@ -55,6 +57,16 @@ function compiler() {
     } catch {}
   }
   return undefined;
+}
+
+/** Whether the compiler takes a flag. */
+function understands(cxx, flag) {
+  try {
+    execFileSync(cxx, [flag, "-x", "c++", "-E", "-"], { input: "", stdio: ["pipe", "ignore", "ignore"] });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Returns one line: what was built, or why not. */
@@ -76,7 +88,12 @@ export async function buildAddon({ force = false } = {}) {
   try {
     const include = ["-I", join(root, "node_modules", "node-api-headers", "include")];
     const targets = process.arch === "x64" ? X86 : OTHER;
+    const extras = targets.filter((target) => target.extra && understands(cxx.name, target.extra.flag));
     const defines = targets.flatMap((target) => target.define ?? []);
+    for (const { flags, extra } of extras) {
+      defines.push(extra.define);
+      flags.push(extra.define);
+    }
     const objects = [];
     const compile = (source, object, flags) => {
       objects.push(join(work, object));

@@ -106,27 +106,9 @@ static ZT_INLINE vf activate(vf v, int activation) {
   }
 }
 
-// One tile: H rows of a packed A panel times one packed B panel.
+// Adds a tile of sums to C, with the epilogue after the last block of depth.
 template <int H>
-static void tile(const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first, bool last) {
-  vf c[H][NV];
-#pragma GCC unroll 16
-  for (int i = 0; i < H; i++)
-#pragma GCC unroll 4
-    for (int j = 0; j < NV; j++) c[i][j] = splat(0.0f);
-  for (long p = 0; p < k; p++) {
-    vf bv[NV];
-#pragma GCC unroll 4
-    for (int j = 0; j < NV; j++) bv[j] = *(const vf*)(b + j * VL);
-#pragma GCC unroll 16
-    for (int i = 0; i < H; i++) {
-      vf av = splat(a[i]);
-#pragma GCC unroll 4
-      for (int j = 0; j < NV; j++) c[i][j] = fma(av, bv[j], c[i][j]);
-    }
-    a += MR;
-    b += NR;
-  }
+static ZT_INLINE void finish_tile(const Gemm& g, vf (&c)[H][NV], long row, long col, long w, bool first, bool last) {
   float* out = g.c + row * g.ldc + col;
   const bool add = !first || g.accumulate;
   const bool finish = last && (g.bias || g.activation || g.pre);
@@ -171,6 +153,30 @@ static void tile(const Gemm& g, long k, const float* a, const float* b, long row
     }
   }
 }
+
+// One tile: H rows of a packed A panel times one packed B panel.
+template <int H>
+static void tile(const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first, bool last) {
+  vf c[H][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < H; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; j++) c[i][j] = splat(0.0f);
+  for (long p = 0; p < k; p++) {
+    vf bv[NV];
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; j++) bv[j] = *(const vf*)(b + j * VL);
+#pragma GCC unroll 16
+    for (int i = 0; i < H; i++) {
+      vf av = splat(a[i]);
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) c[i][j] = fma(av, bv[j], c[i][j]);
+    }
+    a += MR;
+    b += NR;
+  }
+  finish_tile<H>(g, c, row, col, w, first, last);
+}
 static void tile_rows(long h, const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first,
                       bool last) {
   switch (h) {
@@ -206,10 +212,27 @@ static void add_row_sums(const float* pa, long m, long k, bool first, float* sum
   }
 }
 
+}  // namespace ZT_NS
+#include "gemm-bf16.h"
+namespace ZT_NS {
+
+// Depth of a block and its packing, in the precision in use: bf16 takes twice the depth in the same bytes.
+static ZT_INLINE long block_depth() { return bf16_on ? 2 * KC : KC; }
+static ZT_INLINE void pack_block(bool tb, long k, long n, const float* b, long ldb, float* o) {
+  if (bf16_on) pack_b_bf16(tb, k, n, b, ldb, (uint32_t*)o);
+  else pack_b(tb, k, n, b, ldb, o);
+}
+// Floats that a packed row or column of depth k takes.
+static ZT_INLINE long packed_depth(long k) { return bf16_on ? (k + 1) / 2 : k; }
+
 // Rows [m0, m1), columns [jc, jc+n) and depth [pc, pc+k), with the block of B already packed at `pb`.
 static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc, long k, const float* pb, float* pa) {
   for (long ic = m0; ic < m1; ic += MC) {
     long mc = m1 - ic < MC ? m1 - ic : MC;
+    if (bf16_on && !g.packed) {
+      gemm_rows_bf16(g, ic, mc, jc, n, pc, k, (const uint32_t*)pb, (uint32_t*)pa);
+      continue;
+    }
     pack_a(g.ta, mc, k, g.ta ? g.a + pc * g.lda + ic : g.a + ic * g.lda + pc, g.lda, pa);
     if (g.row_sums && jc == 0) add_row_sums(pa, mc, k, pc == 0, g.row_sums + ic);
     for (long jr = 0; jr < n; jr += NR) {
@@ -260,14 +283,15 @@ static void gemm_part(const Gemm& g, long m0, long m1, long n0, long n1, Team& t
   for (long jc = n0; jc < n1;) {
     // Blocks of columns begin at multiples of NC, so that the packed layout can be addressed.
     long end = (jc / NC + 1) * NC < n1 ? (jc / NC + 1) * NC : n1, n = end - jc;
-    for (long pc = 0; pc < g.k; pc += KC) {
-      long k = g.k - pc < KC ? g.k - pc : KC;
+    const long depth = g.packed ? (long)KC : block_depth();
+    for (long pc = 0; pc < g.k; pc += depth) {
+      long k = g.k - pc < depth ? g.k - pc : depth;
       const float* block = pb;
       if (g.packed) {
         long c0 = jc / NC * NC, width = g.n - c0 < NC ? (g.n - c0 + NR - 1) / NR * NR : NC;
         block = g.packed + c0 * g.k + width * pc + (jc - c0) * k;
       } else {
-        pack_b(g.tb, k, n, g.tb ? g.b + jc * g.ldb + pc : g.b + pc * g.ldb + jc, g.ldb, pb);
+        pack_block(g.tb, k, n, g.tb ? g.b + jc * g.ldb + pc : g.b + pc * g.ldb + jc, g.ldb, pb);
       }
       gemm_block(g, m0, m1, jc, n, pc, k, block, pa);
     }
@@ -302,13 +326,15 @@ static void gemm(const Gemm& g, Team& team) {
   int turn = 0;
   for (long jc = 0; jc < g.n; jc += NC) {
     long n = g.n - jc < NC ? g.n - jc : NC, panels = (n + NR - 1) / NR;
-    for (long pc = 0; pc < g.k; pc += KC, turn ^= 1) {
-      long k = g.k - pc < KC ? g.k - pc : KC, first, last;
+    const long depth = block_depth();
+    for (long pc = 0; pc < g.k; pc += depth, turn ^= 1) {
+      long k = g.k - pc < depth ? g.k - pc : depth, first, last;
       float* block = pb + turn * room;
       team.range(panels, first, last);
       long n0 = first * NR, n1 = last * NR < n ? last * NR : n;
       if (n1 > n0)
-        pack_b(g.tb, k, n1 - n0, g.tb ? g.b + (jc + n0) * g.ldb + pc : g.b + pc * g.ldb + jc + n0, g.ldb, block + n0 * k);
+        pack_block(g.tb, k, n1 - n0, g.tb ? g.b + (jc + n0) * g.ldb + pc : g.b + pc * g.ldb + jc + n0, g.ldb,
+                   block + n0 * packed_depth(k));
       team.barrier();
       gemm_block(g, from, to, jc, n, pc, k, block, pa);
     }

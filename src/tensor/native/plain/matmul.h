@@ -60,4 +60,4 @@ static void matmul_packed(const double* x, Team& team) {
 
 }  // namespace ZT_NS
 
-#define ZT_MATMUL_OPS(X) X(matmul) X(pack_weights) X(matmul_packed)
+#define ZT_MATMUL_OPS(X) X(matmul) X(pack_weights) X(matmul_packed) X(set_precision)
