@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { claims } from "./claims.ts";
 import { delegate } from "./delegate.ts";
 import { doctor } from "./doctor.ts";
+import { runNotebooks } from "./notebooks.ts";
 import { start } from "./start.ts";
 import { scoreFile } from "./vbench.ts";
 
@@ -36,6 +37,14 @@ program
   .option("--fast", "smaller budgets: a smoke run", false)
   .action(async (options: { fast: boolean }) => {
     process.exitCode = await start(options);
+  });
+
+program
+  .command("notebooks")
+  .description("run notebooks in full and in place, and write their figures (default: all)")
+  .argument("[name...]", "by number or file name")
+  .action(async (names: string[]) => {
+    process.exitCode = await runNotebooks(names);
   });
 
 program
