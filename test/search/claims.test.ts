@@ -10,9 +10,9 @@ test("rows of every kind come out, and are taken up again where they stopped", a
   await useDevice("native").catch(() => useDevice("auto"));
   const codec = worldCodec();
   const model = CausalWan.mini({ codec, seed: 3 });
-  const options = { prompts: ["a red ball stays still"], seeds: [0, 1], chunks: 2, steps: 3, n: 8 };
+  const options = { prompts: ["a red ball stays still"], seeds: [0], chunks: 2, steps: 3, n: 8 };
   const rows: ClaimRow[] = [];
-  for await (const row of claimRows(model, codec, { ...options, seeds: [0] })) rows.push(row);
+  for await (const row of claimRows(model, codec, options)) rows.push(row);
   expect(rows.filter((row) => row.kind === "pool")).toHaveLength(8);
   const searches = rows.filter((row) => row.kind === "search");
   expect(new Set(searches.map((row) => row["strategy"])).size).toBe(8);
@@ -22,11 +22,10 @@ test("rows of every kind come out, and are taken up again where they stopped", a
   }
   // No search spends more than its budget's worth of whole candidates.
   const whole = rows[0]!["nfe"] as number;
-  for (const row of searches)
-    expect(row["nfe"]).toBeLessThanOrEqual(whole * (row["budget"] as number) * 1.05);
+  for (const row of searches) expect(row["nfe"]).toBeLessThanOrEqual(whole * (row["budget"] as number));
   const rest: ClaimRow[] = [];
   for await (const row of claimRows(model, codec, { ...options, done: rows })) rest.push(row);
-  expect(new Set(rest.map((row) => row.seed))).toEqual(new Set([1]));
+  expect(rest).toEqual([]);
 }, 120_000);
 
 /** Rows in which selection by the grader is worth what we say it is. */

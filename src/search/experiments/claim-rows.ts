@@ -156,10 +156,14 @@ export async function* claimRows(
       if (finished.has(`${seed} ${prompt}`)) continue;
       const space = searchSpace(model, { prompt, chunks, steps, shift, codec, batchSize });
       const key = { prompt, seed };
-      const run = (strategy: SearchStrategy) =>
-        search(space, strategy, { verifier: verifiers["grader"]!, seed, ...(signal && { signal }) });
+      const whole = space.nfe(space.position(0), space.position(space.numSteps));
+      // The budget is a limit too: rounding of small populations must not buy a search more than its rivals have.
+      const run = (strategy: SearchStrategy, budget: number) => {
+        const limits = { seed, maxNfe: budget * whole, ...(signal && { signal }) };
+        return search(space, strategy, { verifier: verifiers["grader"]!, ...limits });
+      };
 
-      const pool = await run(linearSearch({ n }));
+      const pool = await run(linearSearch({ n }), n);
       const nfe = pool.cost.nfe / n;
       const videos = await space.decode(pool.finished.map((one) => one.candidate));
       const inputs = videos.map((video) => ({ video, prompt, stage: "end" as const }));
@@ -191,7 +195,7 @@ export async function* claimRows(
       }
       yield await searchRow("linear", n, pool, space, key);
       for (const { label, budget, strategy } of contenders(space, n, { withVariants: seed === seeds[0] }))
-        yield await searchRow(label, budget, await run(strategy), space, key);
+        yield await searchRow(label, budget, await run(strategy, budget), space, key);
 
       // Where the pool stood at each share of the way, and what became of it.
       const rewards = truths.map((score) => score.total);
