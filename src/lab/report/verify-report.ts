@@ -175,10 +175,10 @@ async function rerunReport(payload: Payload, options: VerifyOptions): Promise<Re
     options.signal?.throwIfAborted();
     if (!existsSync(executed))
       return `the kernel left no notebook (${status.last || `exit status ${status.code}`})`;
-    const notes =
-      status.code === 0
-        ? []
-        : [`The re-run did not finish cleanly: ${status.last || `exit status ${status.code}`}.`];
+    const notes = failedCells(executed);
+    if (status.code !== 0 && notes.length === 0) {
+      notes.push(`The re-run did not finish cleanly: ${status.last || `exit status ${status.code}`}.`);
+    }
     const fresh = await freshPage(payload, executed, reports);
     return typeof fresh === "string"
       ? `${fresh}${notes.length > 0 ? ` (${notes[0]})` : ""}`
@@ -186,6 +186,21 @@ async function rerunReport(payload: Payload, options: VerifyOptions): Promise<Re
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Cells that ended with an error, by number. */
+function failedCells(path: string): string[] {
+  const { cells = [] } = JSON.parse(readFileSync(path, "utf8")) as {
+    cells?: { outputs?: { output_type?: string; ename?: string; evalue?: string }[] }[];
+  };
+  return cells.flatMap((cell, i) =>
+    (cell.outputs ?? [])
+      .filter((output) => output.output_type === "error")
+      .map(
+        ({ ename, evalue }) =>
+          `Cell ${i + 1} failed in the re-run: ${ename}: ${String(evalue).split("\n")[0]}.`,
+      ),
+  );
 }
 
 /** A notebook's report is made from its outputs; a template's was written by the notebook itself, under its own name. */
