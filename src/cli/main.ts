@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program `zoetrope`: one command line over the kernel (its own process) and the library. */
 import { Command } from "commander";
+import { type BenchOptions, bench, benchParts } from "./bench.ts";
 import { claims } from "./claims.ts";
 import { delegate } from "./delegate.ts";
 import { doctor } from "./doctor.ts";
@@ -45,6 +46,17 @@ program
   .argument("[name...]", "by number or file name")
   .action(async (names: string[]) => {
     process.exitCode = await runNotebooks(names);
+  });
+
+program
+  .command("bench")
+  .description(`measure: ${benchParts.join(", ")} (default: all)`)
+  .argument("[part...]")
+  .option("--json", "only the value, on standard output", false)
+  .option("--python <path>", "a Python with torch, for the engine's peer")
+  .action(async (names: string[], options: BenchOptions) => {
+    await bench(names, options);
+    process.exit();
   });
 
 program
