@@ -11,7 +11,6 @@ export interface SessionOptions {
   readonly kernel?: KernelSpec;
   readonly cwd?: string;
   readonly env?: { readonly [name: string]: string };
-  readonly timeout?: number;
   readonly startTimeout?: number;
   readonly grace?: number;
   readonly signal?: AbortSignal;
@@ -36,7 +35,8 @@ export interface KernelSession {
   readonly process: KernelProcess;
   /** Content of the kernel_info_reply. */
   readonly info: JsonObject;
-  runCell(code: string, options?: ExecuteOptions): Promise<CellOutcome>;
+  /** `timeout` in ms, 0 = no limit: a cell over it is interrupted. */
+  runCell(code: string, options?: ExecuteOptions & { readonly timeout?: number }): Promise<CellOutcome>;
   /** Stops the running cell, by message or by signal as the kernelspec says. */
   interrupt(): Promise<void>;
   /** Asks the kernel to end, then makes it. */
@@ -45,7 +45,7 @@ export interface KernelSession {
 
 /** Starts a kernel and waits for its first answer. Throws with the kernel's own last words when it does not come. */
 export async function startKernelSession(options: SessionOptions = {}): Promise<KernelSession> {
-  const { kernel: spec = ownKernel(), startTimeout = 60_000, timeout = 0, grace = 10_000, signal } = options;
+  const { kernel: spec = ownKernel(), startTimeout = 60_000, grace = 10_000, signal } = options;
   const kernel = await startKernelProcess(spec, options);
   const client = connectKernel(kernel.connection);
   void kernel.ended.then((reason) =>
@@ -68,7 +68,10 @@ export async function startKernelSession(options: SessionOptions = {}): Promise<
     else await client.request("control", "interrupt_request").catch(() => undefined);
   }
 
-  async function runCell(code: string, execution: ExecuteOptions = {}): Promise<CellOutcome> {
+  async function runCell(
+    code: string,
+    { timeout = 0, ...execution }: ExecuteOptions & { readonly timeout?: number } = {},
+  ): Promise<CellOutcome> {
     let stopped: CellError | undefined;
     let killer: ReturnType<typeof setTimeout> | undefined;
     const stop = (error: CellError) => {

@@ -19,8 +19,8 @@ export interface RunOptions {
   /** Working folder of the cells. Default: the current one. */
   readonly cwd?: string;
   readonly env?: { readonly [name: string]: string };
-  /** Milliseconds that each cell may take; 0 = no limit (default). A cell over it is interrupted and counts as failed. */
-  readonly timeout?: number;
+  /** Milliseconds that a cell may take; 0 = no limit (default). A cell over it is interrupted and counts as failed. */
+  readonly timeout?: number | ((cell: CodeCell) => number);
   /** Milliseconds from start to the kernel's first answer. Default 60,000. */
   readonly startTimeout?: number;
   /** Milliseconds that an interrupted cell gets to end by itself before its kernel is killed. Default 10,000. */
@@ -91,7 +91,7 @@ export async function* runNotebook(
   notebook: Notebook,
   options: RunOptions = {},
 ): AsyncGenerator<RunEvent, RunResult> {
-  const { signal, output } = options;
+  const { signal, output, timeout = 0 } = options;
   const startedAt = performance.now();
   const seconds = () => (performance.now() - startedAt) / 1000;
   const result = emptied(notebook);
@@ -144,6 +144,7 @@ export async function* runNotebook(
       const outcome = session
         .runCell(cell.source, {
           stopsOnError: !mayFail,
+          timeout: typeof timeout === "function" ? timeout(cell) : timeout,
           onMessage: (message) => {
             if (message.parent !== null) cellOf.set(message.parent.msg_id, cell);
             const count = contentOf(message)["execution_count"];

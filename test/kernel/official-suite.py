@@ -6,9 +6,17 @@ import unittest
 import jupyter_kernel_test as suite
 
 NAME = sys.argv[1]
+# Seconds to wait for a reply. The suite's 15 are too few where many test processes share two cores.
+suite.TIMEOUT = 60
 
 
 class Kernel(suite.KernelTests):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # The suite gives a broadcast 0.1 s after its reply: let the type checker finish starting before that counts.
+        cls.kc.execute_interactive("0", timeout=120, output_hook=lambda message: None)
+
     kernel_name = NAME
     language_name = "typescript"
     file_extension = ".ts"

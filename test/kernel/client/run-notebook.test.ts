@@ -13,6 +13,7 @@ import {
 } from "../../../kernel/client/run-notebook.ts";
 import {
   type Cell,
+  type CodeCell,
   codeCell,
   isCodeCell,
   markdownCell,
@@ -151,16 +152,18 @@ describe("runNotebook", () => {
   });
 
   it("interrupts a cell over its time, keeps what it said, and runs no later cell", async () => {
-    const started = performance.now();
-    const result = await runToEnd(cells("console.log('begun'); while (true) {}", "'never'"), {
+    const endless = "console.log('begun'); while (true) {}";
+    // Without the type checker, the time is the loop's own, also on a busy machine.
+    const timeout = (cell: CodeCell) => (cell.source === endless ? 6000 : 0);
+    const result = await runToEnd(cells("kernel.typeCheck = 'off';", endless, "'never'"), {
       cwd: folder,
-      timeout: 8000,
+      timeout,
     });
-    expect(performance.now() - started).toBeLessThan(30_000);
-    expect(result.failure).toMatchObject({ number: 1, ename: "CellTimeout" });
-    expect(result.failure!.evalue).toContain("longer than the 8 s");
-    expect(texts(result)[0]).toContain("begun\n");
-    expect(texts(result)[1]).toBe("");
+    expect(result.failure).toMatchObject({ number: 2, ename: "CellTimeout" });
+    expect(result.failure!.evalue).toContain("longer than the 6 s");
+    expect(texts(result)[1]).toContain("begun\n");
+    expect(texts(result)[2]).toBe("");
+    expect(result.seconds).toBeLessThan(50);
   });
 
   it("stops when its signal is aborted, and keeps what exists on disk", async () => {
