@@ -8,6 +8,7 @@ import { doctor } from "./doctor.ts";
 import { runNotebooks } from "./notebooks.ts";
 import { start } from "./start.ts";
 import { scoreFile } from "./vbench.ts";
+import { type VerifyOptions, verify } from "./verify.ts";
 
 const program = new Command("zoetrope")
   .description("TypeScript notebook kernel and experiment workbench for autoregressive video diffusion")
@@ -74,6 +75,17 @@ program
   .option("--json", "as JSON", false)
   .action((options: { json: boolean; run?: string }) => {
     process.exitCode = claims(options);
+  });
+
+program
+  .command("verify")
+  .description("re-run a report from what it carries, and grade every figure and claim")
+  .argument("<report>", "an HTML report of ours")
+  .option("--no-execute", "only check whether the file was edited or moved")
+  .option("--timeout <seconds>", "for each cell; 0 = no limit", "0")
+  .option("--json", "as JSON", false)
+  .action(async (path: string, options: VerifyOptions) => {
+    process.exitCode = await verify(path, options);
   });
 
 program
