@@ -19,7 +19,7 @@ export type LanguageRequest =
   | { readonly op: "inspect"; readonly code: string; readonly offset: number; readonly detail: number }
   | { readonly op: "isComplete"; readonly code: string }
   | { readonly op: "reset" }
-  | { readonly op: "warm" };
+  | { readonly op: "warm"; readonly what: "check" | "complete" };
 
 export type Prepared =
   | { readonly ok: true; readonly script: string; readonly map: CellMap; readonly warning?: string }
@@ -114,8 +114,8 @@ function answer(request: LanguageRequest): LanguageAnswers[keyof LanguageAnswers
       service?.reset();
       return null;
     case "warm":
-      types().check("1;");
-      complete(types(), "c", 1);
+      if (request.what === "check") types().check("1;");
+      else complete(types(), "c", 1);
       return null;
   }
 }

@@ -209,7 +209,11 @@ export async function startKernel({
     },
   });
   publish(null, "status", { execution_state: "starting" });
-  // After the first answers: loading the compiler takes a core for a second.
-  if (typeCheck !== "off") setTimeout(() => language.ask({ op: "warm" }).catch(() => {}), WARM_UP_MS);
+  // After the first answers: loading the compiler takes a core for a second. In two steps, so that a cell can go between.
+  const warmUp = async (): Promise<void> => {
+    await language.ask({ op: "warm", what: "check" });
+    await language.ask({ op: "warm", what: "complete" });
+  };
+  if (typeCheck !== "off") setTimeout(() => warmUp().catch(() => {}), WARM_UP_MS);
   return { interrupt: runner.interrupt, close, closed };
 }
