@@ -123,7 +123,7 @@ async function tryWebgpu(mustBeHardware: boolean): Promise<Attempt> {
   } catch (error) {
     return { reason: reasonOf(error) };
   }
-  await tf.setBackend("webgpu");
+  if (!(await tf.setBackend("webgpu"))) return { reason: `tfjs does not start on ${opened.adapter}` };
   return {
     device: {
       backend: "webgpu",

@@ -2,6 +2,7 @@
  * WebGPU under Node: Dawn from the npm package `webgpu`, and tfjs-backend-webgpu on a device with every limit and
  * feature that the adapter has (tfjs itself would ask for less).
  */
+import { existsSync, readdirSync } from "node:fs";
 import { tf } from "../tf.ts";
 
 export interface WebgpuDevice {
@@ -17,8 +18,18 @@ export const webgpuErrors: string[] = [];
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
 
+/** On Linux a GPU has a node in /dev; asking Dawn where there is none starts a software driver that talks on stderr. */
+function hasGpuNode(): boolean {
+  if (process.platform !== "linux") return true;
+  if (existsSync("/dev/nvidia0") || existsSync("/dev/dxg")) return true;
+  return existsSync("/dev/dri") && readdirSync("/dev/dri").some((name) => name.startsWith("renderD"));
+}
+
 /** Opens the GPU once and registers the backend "webgpu". */
 export async function openWebgpu({ mustBeHardware = false } = {}): Promise<WebgpuDevice> {
+  if (mustBeHardware && opened === undefined && !hasGpuNode()) {
+    throw new Error("no GPU in /dev (dri/renderD*, nvidia0, dxg)");
+  }
   opened ??= await open();
   if (mustBeHardware && opened.isSoftware) throw new Error(`only a software adapter (${opened.adapter})`);
   return opened;
@@ -28,6 +39,11 @@ async function open(): Promise<WebgpuDevice> {
   const { create, globals } = await import("webgpu");
   Object.assign(globalThis, globals);
   const gpu = create(["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"]);
+  // tfjs looks for navigator.gpu; Node 20 has no navigator, later ones have one without gpu.
+  if (!("navigator" in globalThis))
+    Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
+  if (!("gpu" in globalThis.navigator))
+    Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true });
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (adapter === null) throw new Error("no Vulkan, Metal or D3D12 adapter");
   const { WebGPUBackend } = await import("@tensorflow/tfjs-backend-webgpu");
