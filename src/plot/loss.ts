@@ -30,7 +30,7 @@ export function loss(source: RowSource, options: LossOptions = {}): Chart {
 function build(rows: readonly Row[], options: LossOptions): Spec {
   const { step = "step", loss: column = "loss", by = "run", throughput = "clipsPerSecond" } = options;
   const { isLog = false, width = 560, height = 240, title = "Training loss" } = options;
-  const smoothing = options.smoothing ?? Math.max(0, Math.min(0.98, 1 - 20 / Math.max(rows.length, 1)));
+  const smoothing = options.smoothing ?? Math.max(0, Math.min(0.95, 1 - 20 / Math.max(rows.length, 1)));
   if (!(smoothing >= 0 && smoothing < 1)) {
     throw new RangeError(
       `Cannot smooth by ${smoothing}: the share of the past must lie in [0, 1). Use 0 for none.`,
