@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 
 const built = (path) => import(fileURLToPath(new URL(`../../dist/src/${path}.js`, import.meta.url)));
 const [folder, steps] = process.argv.slice(2);
-const { useDevice } = await built("tensor/device");
+const { setThreads, useDevice } = await built("tensor/device");
 const { causalWan } = await built("model/causal-wan");
 const { presets } = await built("model/config");
 const { worldText } = await built("model/text");
@@ -13,6 +13,8 @@ const { train } = await built("train/trainer");
 const { resamplingForcing } = await built("train/forcing/resampling-forcing");
 
 await useDevice("auto");
+// Two threads on a busy machine wait for each other.
+setThreads(1);
 const textEncoder = worldText();
 const config = {
   ...presets.mini,
