@@ -155,7 +155,14 @@ export { toyVideo } from "./search/toy/toy-picture.ts";
 export { treeOfFrames } from "./search/tree-of-frames.ts";
 export { zeroOrderSearch } from "./search/zero-order-search.ts";
 export { benchEngine, type EngineBench } from "./tensor/bench/engine.ts";
-export { type Device, type DeviceName, device, type Precision, setThreads, useDevice } from "./tensor/device.ts";
+export {
+  type Device,
+  type DeviceName,
+  device,
+  type Precision,
+  setThreads,
+  useDevice,
+} from "./tensor/device.ts";
 // tensor: fused ops
 export { type Activation, gelu, silu } from "./tensor/ops/activation.ts";
 export { type AdamWSettings, type AdamWSlot, adamw, adamwSlots } from "./tensor/ops/adamw.ts";
