@@ -56,6 +56,7 @@ export async function bench({ repeats = 6 }: { readonly repeats?: number } = {})
   }
   const tokens = batchSize * trainedChunks * chunkTokens(model.config);
   const baseline = median(trainings[0]!.seconds);
+  const aliveBytes = tf.memory().numBytes;
   const rows: BenchRow[] = [];
   const ratios: Record<string, number> = {};
   for (const { name, seconds, training } of trainings) {
@@ -68,7 +69,11 @@ export async function bench({ repeats = 6 }: { readonly repeats?: number } = {})
     training.averaged.dispose();
   }
   rows.push({ work: "teacher forcing: one step", value: 1000 * baseline, unit: "ms" });
-  rows.push({ work: "tensors alive between steps", value: tf.memory().numBytes / 2 ** 20, unit: "MiB" });
+  rows.push({
+    work: `tensors alive between steps, ${trainings.length} trainings of one model`,
+    value: aliveBytes / 2 ** 20,
+    unit: "MiB",
+  });
   rows.push({ work: "process memory", value: process.memoryUsage().rss / 2 ** 20, unit: "MiB" });
   for (const [name, value] of Object.entries(ratios)) rows.push({ work: name, value, unit: "x" });
   model.dispose();
@@ -85,6 +90,6 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   else {
     process.stdout.write(`${result.machine}\n`);
     for (const { work, value, unit } of result.rows)
-      process.stdout.write(`${work.padEnd(48)} ${value.toFixed(2).padStart(10)} ${unit}\n`);
+      process.stdout.write(`${work.padEnd(64)} ${value.toFixed(2).padStart(10)} ${unit}\n`);
   }
 }
