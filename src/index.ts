@@ -206,7 +206,7 @@ export { teacherForcing } from "./train/forcing/teacher-forcing.ts";
 export { type RateSchedule, warmupCosine, warmupDecay } from "./train/learning-rate.ts";
 export { flowMatching, type Objective } from "./train/objective.ts";
 export { adamwOptimizer, muonOptimizer, type Optimizer } from "./train/optimizer.ts";
-export { type Stage, type StageRow, stagedRecipe, trainStages } from "./train/stages.ts";
+export { type Stage as TrainStage, type StageRow, stagedRecipe, trainStages } from "./train/stages.ts";
 export { type Training, TrainingError, type TrainOptions, type TrainRow, train } from "./train/trainer.ts";
 // verify
 export { ensemble, zScoreEnsemble } from "./verify/ensemble.ts";
