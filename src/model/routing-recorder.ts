@@ -5,7 +5,7 @@
  */
 import { type Tensor, tf } from "../tensor/tf.ts";
 
-export interface RoutingRow {
+export type RoutingRow = {
   readonly layer: number;
   readonly head: number;
   /** Number of the denoiser call within the chunk, from 0. */
@@ -15,7 +15,11 @@ export interface RoutingRow {
   readonly picked: number;
   /** Share of (batch row, token) queries that picked it, in [0, 1]; sums to min(topK, history) over `picked`. */
   readonly frequency: number;
-}
+};
+
+/** A routing row averaged over the axes that are not named. */
+export type RoutingSummaryRow = Pick<RoutingRow, "chunk" | "picked" | "frequency"> &
+  Partial<Pick<RoutingRow, "layer" | "head" | "step">>;
 
 export interface RoutingRecorder {
   /** The next velocity call works on this chunk. */
@@ -23,6 +27,10 @@ export interface RoutingRecorder {
   /** @param counts [B, heads, query chunks, key chunks]; the last query chunk is recorded. */
   record(layer: number, counts: Tensor, slots: readonly number[], chunkTokens: number): void;
   rows(): Promise<readonly RoutingRow[]>;
+  /** Averaged over all axes but `by`, which keeps long rollouts small: by layer, a tenth of the rows or less. */
+  rows(options: {
+    readonly by: readonly ("layer" | "head" | "step")[];
+  }): Promise<readonly RoutingSummaryRow[]>;
   dispose(): void;
 }
 
@@ -60,7 +68,7 @@ export function routingRecorder(): RoutingRecorder {
       );
       entries.push({ layer, step, chunk, slots, share });
     },
-    async rows() {
+    async rows(options?: { readonly by: readonly ("layer" | "head" | "step")[] }) {
       const rows: RoutingRow[] = [];
       for (const { layer, step: at, chunk: current, slots, share } of entries) {
         const values = await share.data();
@@ -78,8 +86,22 @@ export function routingRecorder(): RoutingRecorder {
           }
         }
       }
-      return rows;
+      return (options ? summed(rows, options.by) : rows) as readonly RoutingRow[];
     },
     dispose,
   });
+}
+
+function summed(
+  rows: readonly RoutingRow[],
+  by: readonly ("layer" | "head" | "step")[],
+): RoutingSummaryRow[] {
+  const cells = new Map<string, { row: RoutingSummaryRow; sum: number; n: number }>();
+  for (const { chunk, picked, frequency, ...axes } of rows) {
+    const kept = Object.fromEntries(by.map((axis) => [axis, axes[axis]]));
+    const key = JSON.stringify([chunk, picked, kept]);
+    const cell = cells.get(key) ?? { row: { ...kept, chunk, picked, frequency }, sum: 0, n: 0 };
+    cells.set(key, { ...cell, sum: cell.sum + frequency, n: cell.n + 1 });
+  }
+  return [...cells.values()].map(({ row, sum, n }) => ({ ...row, frequency: sum / n }));
 }

@@ -80,7 +80,7 @@ export function competition(
           ...identity,
           n: finished.length,
           score: verdicts[first]!,
-          best: first,
+          best,
           verifier: verifier.name,
           failures,
           ...counts,

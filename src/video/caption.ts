@@ -10,14 +10,15 @@ const escaped = (text: string): string =>
 /** Height of a caption in pixels. */
 export const captionHeight = 18;
 
-/** RGB of black text on white, `width` x captionHeight; text that does not fit is shortened. */
+/** RGB of black text on white, `width` x captionHeight; text that does not fit gets smaller, then shortened. */
 export function caption(text: string, width: number): Uint8Array {
-  const fits = Math.max(1, Math.floor(width / 6.6));
+  const size = Math.max(8, Math.min(11, width / text.length / 0.6));
+  const fits = Math.max(1, Math.floor(width / size / 0.6));
   const short = text.length > fits ? `${text.slice(0, fits - 1)}…` : text;
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${captionHeight}">` +
     `<rect width="100%" height="100%" fill="white"/>` +
-    `<text x="2" y="13" font-family="DejaVu Sans" font-size="11" fill="black">${escaped(short)}</text></svg>`;
+    `<text x="2" y="13" font-family="DejaVu Sans" font-size="${size}" fill="black">${escaped(short)}</text></svg>`;
   const { pixels } = new Resvg(svg, {
     font: { fontFiles: [fontFile], loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" },
   }).render();

@@ -1,13 +1,14 @@
 /**
- * How videos show in a notebook: `text/html` with a WebM that plays in a loop (and an animated WebP inside it for
- * viewers without video), `image/png` with the same as an animated PNG for everything that drops HTML, and a line
- * of text. A bundle stays below `maxBytes`: first the frames are thinned, then the picture gets smaller.
+ * How videos show in a notebook: `text/html` with a WebM that plays in a loop (and a still inside it for viewers
+ * without video), `image/png` with fewer frames as an animated PNG for everything that drops HTML, and a line of text.
+ * A saved notebook holds both, so each is bounded: frames are thinned, the picture keeps its size.
  */
 import { writeApng } from "./apng.ts";
 import { caption, captionHeight } from "./caption.ts";
 import { encodeReel, strip } from "./encode.ts";
 import { fittingScale, type Reel, reelOf, thinned } from "./reel.ts";
 import type { Video } from "./video.ts";
+import { writeWebm } from "./webm.ts";
 
 /** Media types to contents, as a notebook wants it. */
 export type MediaBundle = { readonly [type: string]: string };
@@ -19,34 +20,48 @@ export interface Displayable {
   [display](): Promise<MediaBundle>;
 }
 
-/** The most that one output may weigh in a saved notebook. */
-const maxBytes = 3_000_000;
+/** The most that the parts of one output may weigh in a saved notebook, in characters. */
+const mostHtml = 1_500_000;
+const mostPng = 40_000;
+const mostStill = 12_000;
+const aimedWebm = 30_000;
 const mostFrames = 240;
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
-async function reelBundle(reel: Reel, text: string, budget = maxBytes): Promise<MediaBundle> {
-  let fallback = thinned(reel, 96);
-  let png = writeApng(fallback);
-  while (png.length * 1.34 > budget / 2 && fallback.frames.length > 1) {
-    fallback = thinned(fallback, Math.ceil(fallback.frames.length / 2));
-    png = writeApng(fallback);
+/** Evenly fewer frames until the animated PNG fits. */
+function smallApng(reel: Reel): Uint8Array {
+  let fewer = thinned(reel, 48);
+  let png = writeApng(fewer);
+  while (png.length * 1.34 > mostPng && fewer.frames.length > 1) {
+    const share = Math.max(0.4, Math.min(0.9, mostPng / (png.length * 1.34)));
+    fewer = thinned(fewer, Math.max(1, Math.floor(fewer.frames.length * share)));
+    png = writeApng(fewer);
   }
-  const { width, height } = reel;
-  const [webm, webp] = await Promise.all([
-    encodeReel(thinned(reel, mostFrames), "webm"),
-    encodeReel(fallback, "webp"),
-  ]);
-  const image = `<img width="${width}" height="${height}" alt="${escaped(text)}" src="data:image/webp;base64,${base64(webp)}">`;
-  const fits = base64(webm).length + image.length < budget / 2;
-  const inner = fits ? image : escaped(text);
+  return png;
+}
+
+/** The bit rate that comes out near the aimed size, coarser than a saved file's where the picture is busy. */
+function smallWebm(reel: Reel): Promise<Uint8Array> {
+  const bitRate = Math.round((aimedWebm * 8 * reel.fps) / reel.frames.length);
+  return writeWebm(reel, { bitRate: Math.min(bitRate, 4_000_000), coarsest: 44 });
+}
+
+async function reelBundle(reel: Reel, text: string): Promise<MediaBundle> {
+  const { width, height, frames } = reel;
+  const middle = { ...reel, frames: [frames[frames.length >> 1]!] };
+  const [webm, still] = await Promise.all([smallWebm(thinned(reel, mostFrames)), encodeReel(middle, "webp")]);
+  const image = `<img width="${width}" height="${height}" alt="${escaped(text)}" src="data:image/webp;base64,${base64(still)}">`;
+  const inner = image.length < mostStill ? image : escaped(text);
+  const source = base64(webm);
+  const html =
+    `<video controls loop muted autoplay playsinline width="${width}" height="${height}" ` +
+    `src="data:video/webm;base64,${source}">${inner}</video>`;
   return {
-    "text/html":
-      `<video controls loop muted autoplay playsinline width="${width}" height="${height}" ` +
-      `src="data:video/webm;base64,${base64(webm)}">${inner}</video>`,
-    "image/png": base64(png),
+    ...(html.length < mostHtml && { "text/html": html }),
+    "image/png": base64(smallApng(reel)),
     "text/plain": text,
   };
 }

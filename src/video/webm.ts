@@ -57,7 +57,15 @@ function even({ width, height, frames, ...rest }: Reel): Reel {
   return { width: w, height: h, frames: cut, ...rest };
 }
 
-async function encode(lib: Instance, reel: Reel): Promise<Uint8Array> {
+export interface WebmOptions {
+  /** Aim, in bits per second; default 4 million. */
+  readonly bitRate?: number;
+  /** Coarsest quantiser allowed to reach it, 4 to 63; default 24. */
+  readonly coarsest?: number;
+}
+
+async function encode(lib: Instance, reel: Reel, options: WebmOptions): Promise<Uint8Array> {
+  const { bitRate = 4_000_000, coarsest = 24 } = options;
   const { width, height, fps, frames } = reel;
   if (width < 2 || height < 2 || frames.length === 0) {
     throw new RangeError(
@@ -66,7 +74,7 @@ async function encode(lib: Instance, reel: Reel): Promise<Uint8Array> {
   }
   // Time in milliseconds: any frame rate fits, and players agree on it.
   const [, context, frame, packet] = await lib.ff_init_encoder("libvpx", {
-    ctx: { width, height, pix_fmt: yuv420p, bit_rate: 4_000_000, gop_size: 64, qmin: 4, qmax: 24 },
+    ctx: { width, height, pix_fmt: yuv420p, bit_rate: bitRate, gop_size: 64, qmin: 4, qmax: coarsest },
     time_base: [1, 1000],
     options: { deadline: "realtime", "cpu-used": "6", "auto-alt-ref": "0", threads: "1" },
   });
@@ -107,10 +115,10 @@ async function encode(lib: Instance, reel: Reel): Promise<Uint8Array> {
 }
 
 /** WebM bytes of a reel. Odd sides lose their last pixel. */
-export function writeWebm(reel: Reel): Promise<Uint8Array> {
+export function writeWebm(reel: Reel, options: WebmOptions = {}): Promise<Uint8Array> {
   instance ??= load();
   const mine = instance;
-  const result = queue.then(async () => encode(await mine, even(reel)));
+  const result = queue.then(async () => encode(await mine, even(reel), options));
   queue = result.catch(() => undefined);
   return result;
 }

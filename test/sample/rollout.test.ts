@@ -111,6 +111,18 @@ test("stopping frees memory and keeps what was finished", async () => {
   expect(tf.memory().numTensors - start).toBeLessThanOrEqual(2 + 2);
 });
 
+test("routing rows add up, whole or averaged over axes", async () => {
+  const recorder = routingRecorder();
+  await rolloutClip(tinyModel(), { prompts, chunks: 5, steps: 2, history: routing({ topK: 2 }), recorder });
+  const [rows, byLayer] = [await recorder.rows(), await recorder.rows({ by: ["layer"] })];
+  const heads = new Set(rows.map(({ head }) => head)).size;
+  expect(byLayer).toHaveLength(rows.length / heads / new Set(rows.map(({ step }) => step)).size);
+  expect(byLayer[0]).not.toHaveProperty("head");
+  const total = byLayer.filter(({ layer, chunk }) => layer === 0 && chunk === 4);
+  expect(total.reduce((sum, { frequency }) => sum + frequency, 0)).toBeCloseTo(2, 5);
+  recorder.dispose();
+});
+
 test("bad input is named", async () => {
   const model = tinyModel();
   const first = (options: object) => rollout(model, { prompts, chunks: 2, ...options }).next();

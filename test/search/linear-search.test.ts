@@ -23,6 +23,9 @@ test("the best so far never falls, and the first n candidates are those of a sma
   const large = await search(spaceOf(), linearSearch({ n: 8 }), { verifier, seed: 3 });
   const small = await search(spaceOf(), linearSearch({ n: 3 }), { verifier, seed: 3 });
   expect(large.rows[2]!.score).toBe(small.best.score);
+  expect(large.rows.map(({ best }) => large.finished[best]!.score)).toEqual(
+    large.rows.map(({ score }) => score),
+  );
   large.rows.forEach((row, i) => {
     expect(row.score).toBeGreaterThanOrEqual(large.rows[i - 1]?.score ?? -Infinity);
   });
