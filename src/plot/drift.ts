@@ -48,7 +48,7 @@ function build(rows: readonly Row[], options: DriftOptions): Spec {
     points,
     width,
     height,
-    xTitle: "segment",
+    xTitle: segment,
     yTitle: relativeToFirst ? `${base}: change since the first segment` : base,
     seriesTitle: by,
     ...(relativeToFirst ? { references: [{ label: "", y: 0 }] } : {}),
