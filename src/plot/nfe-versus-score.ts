@@ -73,7 +73,7 @@ function build(rows: readonly Row[], options: NfeVersusScoreOptions): Spec {
     xScale,
     xAxis: { values: ticks, format: "~r", labelOverlap: "greedy", grid: true, gridOpacity: 0.12 },
     xFormat: ",.0f",
-    layers: arrow ? arrowLayers(options.yTitle ?? scoreTitle(rows, score)) : [],
+    layers: arrow ? arrowLayers(options.yTitle ?? scoreTitle(rows, score), height) : [],
   });
   const subtitle = options.subtitle ?? [
     [bandNote(points, unit, band), coincidenceNote(rows)].filter((note) => note !== "").join(" "),
@@ -158,9 +158,10 @@ function equalScore(
   const to = reaches(method, level);
   if (!Number.isFinite(from) || !Number.isFinite(to) || from === to) return undefined;
   const ratio = compare.ratio ?? to / from;
+  const end = (value: number) => (Number.isFinite(value) ? value.toFixed(2) : "∞");
   const interval =
     compare.low !== undefined && compare.high !== undefined
-      ? ` [${compare.low.toFixed(2)}, ${compare.high.toFixed(2)}]`
+      ? ` [${end(compare.low)}, ${end(compare.high)}]`
       : "";
   return {
     x: tidy(from),
@@ -170,10 +171,18 @@ function equalScore(
   };
 }
 
-function arrowLayers(yTitle: string): Spec[] {
+/** The arrow, thin lines from its ends down to the axis, and the ratio between them, where curves that rise leave room. */
+function arrowLayers(yTitle: string, height: number): Spec[] {
   const y = { field: "y", type: "quantitative", title: yTitle };
   const x = { field: "x", type: "quantitative" };
+  const drop = (field: string): Spec => ({
+    data: { name: "arrow" },
+    mark: { type: "rule", color: ink, strokeWidth: 1, strokeDash: [2, 3] },
+    encoding: { x: { ...x, field }, y, y2: { value: height - 26 } },
+  });
   return [
+    drop("x"),
+    drop("x2"),
     {
       data: { name: "arrow" },
       mark: { type: "rule", color: ink, strokeWidth: 1.5 },
@@ -191,17 +200,13 @@ function arrowLayers(yTitle: string): Spec[] {
     },
     {
       data: { name: "arrow" },
-      mark: {
-        type: "text",
-        align: { expr: "datum.x2 < datum.x ? 'right' : 'left'" },
-        baseline: "bottom",
-        dx: { expr: "datum.x2 < datum.x ? -12 : 12" },
-        dy: -5,
-        fontSize: 12,
-        fontWeight: 600,
-        color: ink,
+      transform: [{ calculate: "sqrt(datum.x * datum.x2)", as: "middle" }],
+      mark: { type: "text", align: "center", baseline: "bottom", fontSize: 12, fontWeight: 600, color: ink },
+      encoding: {
+        x: { ...x, field: "middle" },
+        y: { value: height - 8 },
+        text: { field: "text", type: "nominal" },
       },
-      encoding: { x, y, text: { field: "text", type: "nominal" } },
     },
   ];
 }

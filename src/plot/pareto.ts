@@ -50,7 +50,7 @@ function build(rows: readonly Row[], options: ParetoOptions): Spec {
     scale: isLog ? { type: "log", base: 2, nice: false, padding: 16 } : { nice: false, padding: 16 },
     axis: isLog
       ? { values: budgetTicks(points.map((point) => ({ x: point.cost }))), format: "~r" }
-      : { format: "~s", tickCount: 7 },
+      : { format: points.some((point) => Math.abs(point.cost) >= 10) ? "~s" : "~r", tickCount: 7 },
   };
   const y = {
     field: "score",
@@ -120,7 +120,7 @@ function build(rows: readonly Row[], options: ParetoOptions): Spec {
         },
         {
           data: { name: "points" },
-          transform: [{ filter: "datum.onFront" }],
+          transform: [{ filter: "datum.onFront && datum.label !== datum.series" }],
           mark: {
             type: "text",
             align: "right",

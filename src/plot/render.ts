@@ -156,5 +156,16 @@ export function rasterize(svg: string, options: { scale?: number; background?: s
       sansSerifFamily: "DejaVu Sans",
     },
   }).render();
-  return encodeIndexedPng(image.pixels, image.width, image.height);
+  return encodeIndexedPng(straightAlpha(image.pixels), image.width, image.height);
+}
+
+/** resvg multiplies colours by their opacity; PNG wants them as they are, or pale bands turn grey. */
+function straightAlpha(premultiplied: Uint8Array): Uint8Array {
+  const straight = Uint8Array.from(premultiplied);
+  for (let i = 0; i < straight.length; i += 4) {
+    const alpha = straight[i + 3]!;
+    if (alpha === 0 || alpha === 255) continue;
+    for (let c = i; c < i + 3; c++) straight[c] = Math.min(255, Math.round((straight[c]! * 255) / alpha));
+  }
+  return straight;
 }

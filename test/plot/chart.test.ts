@@ -5,6 +5,7 @@ import { chart, isChart } from "../../src/plot/chart.ts";
 import { spreadLabels } from "../../src/plot/frame.ts";
 import { encodeIndexedPng } from "../../src/plot/indexed-png.ts";
 import * as plot from "../../src/plot/plot.ts";
+import { rasterize } from "../../src/plot/render.ts";
 import { meanInterval, seriesPoints, studentQuantile } from "../../src/plot/series.ts";
 import { ink, methodColors, palette } from "../../src/plot/theme.ts";
 import { searchRows } from "./gallery.ts";
@@ -178,6 +179,20 @@ describe("colour", () => {
 });
 
 describe("the indexed PNG", () => {
+  it("keeps the colour of what is pale", async () => {
+    const svg =
+      '<svg xmlns="http://www.w3.org/2000/svg" width="2" height="2"><rect width="2" height="2" fill="#0072b2" opacity="0.2"/></svg>';
+    const [red, green, blue, alpha] = await sharp(rasterize(svg)).ensureAlpha().raw().toBuffer();
+    expect(alpha).toBe(51);
+    // A fifth of 256 levels is left of each channel.
+    for (const [value, wanted] of [
+      [red, 0x00],
+      [green, 0x72],
+      [blue, 0xb2],
+    ])
+      expect(Math.abs(value! - wanted!)).toBeLessThanOrEqual(3);
+  });
+
   it("is exact up to 256 colours, transparency included", async () => {
     const pixels = new Uint8Array(16 * 16 * 4);
     for (let i = 0; i < 256; i++) pixels.set([i, 255 - i, (i * 7) % 256, i % 5 === 0 ? 128 : 255], i * 4);
