@@ -150,7 +150,8 @@ export function sideBySide(
   );
   const fps = options.fps ?? cells[0]!.video.fps;
   const text = cells.map(({ label, video: v }) => `${label}: ${describe(v)}`).join("\n");
-  return displayable(() => reelBundle(grid(cells, cells.length, cells.length > 3 ? 160 : 256, fps), text));
+  const side = cells.length > 3 ? 160 : cells.length > 2 ? 192 : 256;
+  return displayable(() => reelBundle(grid(cells, cells.length, side, fps), text));
 }
 
 export interface ContactSheetOptions extends SideBySideOptions {
