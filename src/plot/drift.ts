@@ -54,6 +54,7 @@ function build(rows: readonly Row[], options: DriftOptions): Spec {
     ...(relativeToFirst ? { references: [{ label: "", y: 0 }] } : {}),
     xScale: { domain: [places[0], places.at(-1)], nice: false, zero: false, padding: isNumeric ? 4 : 24 },
     xAxis: {
+      ...(isNumeric && { format: "~r" }),
       ...(isNumeric && places.length > 12 ? { tickCount: 8 } : { values: places }),
       ...(isNumeric ? {} : { labelExpr: `${JSON.stringify(labels)}[datum.value]` }),
       labelAngle: 0,

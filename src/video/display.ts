@@ -22,9 +22,9 @@ export interface Displayable {
 
 /** The most that the parts of one output may weigh in a saved notebook, in characters. */
 const mostHtml = 1_500_000;
-const mostPng = 40_000;
+const mostPng = 30_000;
 const mostStill = 12_000;
-const aimedWebm = 30_000;
+const aimedWebm = 24_000;
 const mostFrames = 240;
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
