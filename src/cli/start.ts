@@ -1,8 +1,24 @@
 /** `npm start`: the quickstart notebook through our own kernel, then its report and where to look next. */
-import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../tensor/package-root.ts";
 import { delegate } from "./delegate.ts";
+
+interface Cell {
+  readonly metadata?: { readonly tags?: readonly string[] };
+  readonly outputs?: readonly { readonly data?: Readonly<Record<string, string | readonly string[]>> }[];
+}
+
+/** What the cells tagged "headline" show, as text: the result in a few lines. */
+export function headline(cells: readonly Cell[]): string {
+  return cells
+    .filter((cell) => cell.metadata?.tags?.includes("headline"))
+    .flatMap((cell) =>
+      (cell.outputs ?? []).flatMap(({ data }) => [data?.["text/plain"] ?? []].flat().join("")),
+    )
+    .filter((text) => text !== "")
+    .join("\n\n");
+}
 
 export async function start(options: { readonly fast: boolean }): Promise<number> {
   const reports = join(packageRoot, "data", "reports");
@@ -25,8 +41,12 @@ export async function start(options: { readonly fast: boolean }): Promise<number
     ...(options.fast ? ["-p", "fast=true"] : []),
   ]);
   const report = join(reports, "quickstart.html");
+  const result = existsSync(executed)
+    ? headline((JSON.parse(readFileSync(executed, "utf8")) as { cells: Cell[] }).cells)
+    : "";
   process.stdout.write(
     [
+      ...(result === "" ? [] : ["", result]),
       "",
       status === 0 ? "Quickstart finished." : "Quickstart stopped early; everything produced so far is kept:",
       `  executed notebook  ${executed}`,
