@@ -24,7 +24,7 @@ function blocks(text: string, language: string): string[] {
 
 /** The prose of a page: brackets and parentheses of code are no links. */
 function withoutCode(text: string): string {
-  return text.replace(/^```[\s\S]*?^```$/gm, "").replace(/`[^`\n]*`/g, "");
+  return text.replace(/^[ \t]*```[\s\S]*?^[ \t]*```$/gm, "").replace(/`[^`\n]*`/g, "");
 }
 
 /** Paths named by the annotated tree: two spaces of indentation a level, `name   comment` on each line. */

@@ -124,6 +124,8 @@ function build(rows: readonly Row[], options: PairedForestOptions): Spec {
 
 /** A real minus sign and three significant digits. */
 function signed(value: number): string {
-  const digits = Math.abs(value) >= 100 ? value.toFixed(0) : Number(value.toPrecision(3)).toString();
-  return value > 0 ? `+${digits}` : digits.replace("-", "−");
+  // A difference of floats that should be zero is printed as zero.
+  const rounded = Math.abs(value) < 1e-12 ? 0 : Number(value.toPrecision(3));
+  const digits = Math.abs(value) >= 100 ? value.toFixed(0) : rounded.toString();
+  return rounded > 0 ? `+${digits}` : digits.replace("-", "−");
 }
