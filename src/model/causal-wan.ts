@@ -211,7 +211,7 @@ function view(
     },
     encode: (prompts: readonly string[]): Condition =>
       Object.freeze({ prompts: [...prompts], tokens: textEncoder.encode(prompts) }),
-    emptyHistory: (batch: number): History => kvHistory(shape, policy, batch),
+    emptyHistory: (batch: number): History => kvHistory(shape, policy, batch, writePending),
 
     velocity(xt: Tensor, t: Tensor | number, history: History, condition: Condition): Tensor {
       if (requireChunks("a chunk", xt) !== 1 || xt.shape[0] !== history.batch) {
@@ -224,7 +224,7 @@ function view(
     append(x0: Tensor, history: History, condition: Condition): History {
       requireChunks("a finished chunk", x0);
       const next = (history as KvHistory).append(x0, condition);
-      if (options.mergeWrites === false) writePending(next);
+      if (options.mergeWrites === false) writePending(next, 0);
       return next;
     },
 
@@ -283,9 +283,9 @@ function view(
   });
   return self;
 
-  /** Keys and values of the chunks that wait, in a pass of their own. */
-  function writePending(history: KvHistory): void {
-    while (history.pending.length > 0) {
+  /** Keys and values of the chunks that wait but for the newest `left`, each in a pass of its own. */
+  function writePending(history: KvHistory, left: number): void {
+    while (history.pending.length > left) {
       const { x0, condition } = history.pending[0]!;
       tf.tidy(() => runPass([x0], tf.zeros([history.batch, 1]), history, condition));
       history.settle(1);
@@ -297,7 +297,7 @@ function view(
       prompts.every((prompt, i) => prompt === condition.prompts[i]),
     );
     if (!samePrompts || history.batch !== condition.tokens.shape[0] || maxDistance !== undefined) {
-      writePending(history);
+      writePending(history, 0);
     }
     const waiting = history.pending.map(({ x0 }) => x0);
     const velocity = tf.tidy(() => {

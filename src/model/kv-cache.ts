@@ -56,8 +56,13 @@ export interface KvCache {
   share(): KvCache;
   /** These batch rows, in memory of their own. */
   gather(rows: readonly number[]): KvCache;
+  /** The rows of this cache, then those of `others` (all of one length), in memory of their own. */
+  join(others: readonly KvCache[]): KvCache;
   dispose(): void;
 }
+
+/** Chunks of room in a joined cache: the one that waits to be written and the one in work. */
+const joinRoom = 2;
 
 export function kvCache(shape: KvShape, policy: HistoryPolicy, batch: number): KvCache {
   return prefix(shape, policy, batch, undefined, []);
@@ -87,7 +92,7 @@ function prefix(
     slots = kept;
   };
 
-  return Object.freeze({
+  const self: KvCache = Object.freeze({
     batch,
     get slots() {
       return slots;
@@ -142,11 +147,43 @@ function prefix(
       index.dispose();
       return prefix(shape, policy, rows.length, copy, slots);
     },
+    join(others: readonly KvCache[]) {
+      const parts = [self, ...others];
+      const rows = parts.reduce((sum, part) => sum + part.batch, 0);
+      if (slots.length === 0) return prefix(shape, policy, rows, undefined, slots);
+      // Some may have dropped chunks already that others still hold: only what can still be seen is common to all.
+      const kept = retained(policy, slots);
+      const capacity = kept.length + joinRoom;
+      const pack = (of: (part: KvCache) => Tensor, unit: number) =>
+        tf.keep(
+          tf.tidy(() => {
+            const picked = parts.map((part) => {
+              const runs = contiguousRuns(kept.map((chunk) => part.slots.indexOf(chunk)));
+              const pieces = runs.map(([from, count]) =>
+                of(part).slice([0, from * unit, 0], [-1, count * unit, -1]),
+              );
+              return tf.concat([...pieces, tf.zeros([part.batch, joinRoom * unit, shape.dim])], 1);
+            });
+            return tf.concat(picked, 0);
+          }),
+        );
+      const layers = Array.from({ length: shape.layers }, (_, layer) => layer);
+      const joined: KvBuffer = {
+        keys: layers.map((layer) => pack((part) => part.keys(layer), shape.chunkTokens)),
+        values: layers.map((layer) => pack((part) => part.values(layer), shape.chunkTokens)),
+        pooled: policy.topK > 0 ? layers.map((layer) => pack((part) => part.pooled(layer)!, 1)) : [],
+        capacity,
+        used: kept.length,
+        owners: 0,
+      };
+      return prefix(shape, policy, rows, joined, kept);
+    },
     dispose() {
       if (!disposed) release(buffer);
       disposed = true;
     },
   });
+  return self;
 }
 
 /** Slots that the policy can still see from the next chunk on. */

@@ -21,14 +21,22 @@ export interface KvHistory extends History {
   settle(count: number): void;
 }
 
-export function kvHistory(shape: KvShape, policy: HistoryPolicy, batch: number): KvHistory {
-  return historyOf(kvCache(shape, policy, batch), []);
+/** Writes the keys of the oldest pending chunks until `left` of them wait. */
+export type WritePending = (history: KvHistory, left: number) => void;
+
+export function kvHistory(
+  shape: KvShape,
+  policy: HistoryPolicy,
+  batch: number,
+  write: WritePending,
+): KvHistory {
+  return historyOf(kvCache(shape, policy, batch), [], write);
 }
 
-function historyOf(cache: KvCache, initial: readonly PendingChunk[]): KvHistory {
+function historyOf(cache: KvCache, initial: readonly PendingChunk[], write: WritePending): KvHistory {
   let pending = initial;
   const numChunks = () => (cache.slots.at(-1) ?? -1) + 1 + pending.length;
-  return Object.freeze({
+  const self: KvHistory = Object.freeze({
     cache,
     batch: cache.batch,
     get numChunks() {
@@ -46,7 +54,7 @@ function historyOf(cache: KvCache, initial: readonly PendingChunk[]): KvHistory 
           `Cannot append as chunk and condition must have the history's ${cache.batch} rows: got ${x0.shape[0]} and ${condition.tokens.shape[0]}. Gather the history or repeat the rows first.`,
         );
       }
-      return historyOf(cache.share(), [...pending.map(copyOf), copyOf({ x0, condition })]);
+      return historyOf(cache.share(), [...pending.map(copyOf), copyOf({ x0, condition })], write);
     },
     settle(count: number) {
       if (count === 0) return;
@@ -65,6 +73,24 @@ function historyOf(cache: KvCache, initial: readonly PendingChunk[]): KvHistory 
       return historyOf(
         same ? cache.share() : cache.gather(rows),
         pending.map((chunk) => rowsOf(chunk, rows)),
+        write,
+      );
+    },
+    join(others: readonly History[]) {
+      const parts = [self, ...(others as readonly KvHistory[])];
+      const odd = parts.find((part) => part.numChunks !== numChunks());
+      if (odd) {
+        throw new RangeError(
+          `Cannot join histories as they must have the same number of chunks: got ${numChunks()} and ${odd.numChunks}. Join those of one length.`,
+        );
+      }
+      // Where the newest chunk of one is written already, it is written for all.
+      const left = Math.min(...parts.map((part) => part.pending.length));
+      for (const part of parts) write(part, left);
+      return historyOf(
+        cache.join(parts.slice(1).map((part) => part.cache)),
+        Array.from({ length: left }, (_, i) => joinedRows(parts.map((part) => part.pending[i]!))),
+        write,
       );
     },
     dispose() {
@@ -73,6 +99,7 @@ function historyOf(cache: KvCache, initial: readonly PendingChunk[]): KvHistory 
       cache.dispose();
     },
   });
+  return self;
 }
 
 function copyOf({ x0, condition }: PendingChunk): PendingChunk {
@@ -93,4 +120,24 @@ function rowsOf({ x0, condition }: PendingChunk, rows: readonly number[]): Pendi
   };
   index.dispose();
   return picked;
+}
+
+function joinedRows(chunks: readonly PendingChunk[]): PendingChunk {
+  return {
+    x0: tf.keep(
+      tf.concat(
+        chunks.map(({ x0 }) => x0),
+        0,
+      ),
+    ),
+    condition: {
+      prompts: chunks.flatMap(({ condition }) => condition.prompts),
+      tokens: tf.keep(
+        tf.concat(
+          chunks.map(({ condition }) => condition.tokens),
+          0,
+        ),
+      ),
+    },
+  };
 }

@@ -1,0 +1,96 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Condition, History } from "../../src/diffusion/denoiser.ts";
+import type { CausalWan } from "../../src/model/causal-wan.ts";
+import { dense, routing, sinkWindow, slidingWindow } from "../../src/model/history-policy.ts";
+import { useDevice } from "../../src/tensor/device.ts";
+import { type Tensor, tf } from "../../src/tensor/tf.ts";
+import { tinyClip, tinyModel } from "./tiny-model.ts";
+
+const texts = ["a red ball bounces on the floor", "a blue square glides sideways", "a green triangle"];
+
+beforeAll(async () => {
+  await useDevice("auto");
+});
+
+const rowsOf = (x: Tensor, rows: readonly number[]) => tf.gather(x, tf.tensor1d([...rows], "int32"));
+const conditionOf = (model: CausalWan, rows: readonly number[]): Condition =>
+  model.encode(rows.map((row) => texts[row]!));
+
+/** The history of some rows after `chunks` chunks; denoising something behind each writes its keys. */
+function grown(
+  model: CausalWan,
+  clip: Tensor,
+  rows: readonly number[],
+  chunks: number,
+  { isSettled }: { readonly isSettled: boolean },
+): History {
+  const frames = model.chunkShape[0];
+  const condition = conditionOf(model, rows);
+  let history = model.emptyHistory(rows.length);
+  const chunkAt = (i: number) => rowsOf(clip, rows).slice([0, i * frames, 0, 0, 0], [-1, frames, -1, -1, -1]);
+  for (let i = 0; i < chunks; i++) {
+    history = model.append(chunkAt(i), history, condition);
+    if (isSettled || i < chunks - 1) model.velocity(chunkAt(i + 1), 0.7, history, condition).dispose();
+  }
+  return history;
+}
+
+describe("histories made apart and joined go on as if they had been made together, bit for bit", () => {
+  for (const policy of [
+    dense(),
+    slidingWindow({ chunks: 2 }),
+    sinkWindow({ sink: 1, window: 1 }),
+    routing({ topK: 1 }),
+  ]) {
+    for (const chunks of [1, 2, 7]) {
+      test(`${policy.name}, ${chunks} chunks`, () => {
+        const model = tinyModel({ history: policy });
+        const clip = tinyClip(model, chunks + 2, 3, 3);
+        const frames = model.chunkShape[0];
+        const xt = clip.slice([0, (chunks + 1) * frames, 0, 0, 0], [-1, frames, -1, -1, -1]);
+        const together = model.velocity(
+          xt,
+          0.4,
+          grown(model, clip, [0, 1, 2], chunks, { isSettled: false }),
+          conditionOf(model, [0, 1, 2]),
+        );
+        // One has its newest keys written, the other not; and the rows come in another order.
+        const first = grown(model, clip, [2], chunks, { isSettled: true });
+        const second = grown(model, clip, [0, 1], chunks, { isSettled: false });
+        const order = [2, 0, 1];
+        const joined = first.join!([second]);
+        expect([joined.batch, joined.numChunks]).toEqual([3, chunks]);
+        const apart = model.velocity(rowsOf(xt, order), 0.4, joined, conditionOf(model, order));
+        expect(apart.dataSync()).toEqual(rowsOf(together, order).dataSync());
+        // The joined history is its own: the parts go on unharmed.
+        const alone = model.velocity(rowsOf(xt, [0, 1]), 0.4, second, conditionOf(model, [0, 1]));
+        expect(alone.dataSync()).toEqual(rowsOf(together, [0, 1]).dataSync());
+      });
+    }
+  }
+});
+
+test("a joined history frees what it holds, and leaves its parts alone", () => {
+  const model = tinyModel();
+  const clip = tinyClip(model, 3, 3, 3);
+  const parts = tf.tidy(() => [
+    grown(model, clip, [0], 2, { isSettled: true }),
+    grown(model, clip, [1, 2], 2, { isSettled: true }),
+  ]);
+  const before = tf.memory().numTensors;
+  const joined = parts[0]!.join!([parts[1]!]);
+  expect(tf.memory().numTensors).toBeGreaterThan(before);
+  joined.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+  expect(parts.map((part) => part.numChunks)).toEqual([2, 2]);
+});
+
+test("histories of different lengths are not joined", () => {
+  const model = tinyModel();
+  const clip = tinyClip(model, 3, 3, 3);
+  const short = grown(model, clip, [0], 1, { isSettled: false });
+  const long = grown(model, clip, [1], 2, { isSettled: false });
+  expect(() => short.join!([long])).toThrow(
+    "Cannot join histories as they must have the same number of chunks: got 1 and 2. Join those of one length.",
+  );
+});
