@@ -54,7 +54,8 @@ program
   .description(`measure: ${benchParts.join(", ")} (default: all)`)
   .argument("[part...]")
   .option("--json", "only the value, on standard output", false)
-  .option("--python <path>", "a Python with torch, for the engine's peer")
+  .option("--quick", "fewer rounds (engine)", false)
+  .option("--python <path>", "a Python with torch, for the engine's peer; several separated like PATH")
   .action(async (names: string[], options: BenchOptions) => {
     await bench(names, options);
     process.exit();
@@ -79,9 +80,10 @@ program
 
 program
   .command("verify")
-  .description("re-run a report from what it carries, and grade every figure and claim")
+  .description("re-run a report from what it carries at its commit, and grade every figure and claim")
   .argument("<report>", "an HTML report of ours")
   .option("--no-execute", "only check whether the file was edited or moved")
+  .option("--here", "run the present tree where it is not the code that the report was made with", false)
   .option("--timeout <seconds>", "for each cell; 0 = no limit", "0")
   .option("--json", "as JSON", false)
   .action(async (path: string, options: VerifyOptions) => {

@@ -28,10 +28,10 @@ export interface Machine {
   readonly memoryBytes: number;
 }
 
-function git(...args: string[]): string | undefined {
+function git(cwd: string, ...args: string[]): string | undefined {
   try {
     return execFileSync("git", args, {
-      cwd: packageRoot,
+      cwd,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
       maxBuffer: 256 * 1024 * 1024,
@@ -41,14 +41,14 @@ function git(...args: string[]): string | undefined {
   }
 }
 
-/** Reads git once per call (some 20 ms). */
-export function codeState(): CodeState {
-  const commit = git("rev-parse", "HEAD")?.trim() || null;
-  const status = commit === null ? undefined : git("status", "--porcelain");
+/** Of this package, or of another checkout of it. Reads git once per call (some 20 ms). */
+export function codeState(root: string = packageRoot): CodeState {
+  const commit = git(root, "rev-parse", "HEAD")?.trim() || null;
+  const status = commit === null ? undefined : git(root, "status", "--porcelain");
   const isDirty = status === undefined ? null : status.trim() !== "";
-  const diff = isDirty ? git("diff", "HEAD") : undefined;
-  const lockfile = join(packageRoot, "package-lock.json");
-  const manifest = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string };
+  const diff = isDirty ? git(root, "diff", "HEAD") : undefined;
+  const lockfile = join(root, "package-lock.json");
+  const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
   return {
     commit,
     isDirty,

@@ -14,7 +14,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { packageRoot } from "../../tensor/package-root.ts";
 import { tf } from "../../tensor/tf.ts";
-import { codeState, machine } from "../provenance.ts";
+import { type CodeState, codeState, machine } from "../provenance.ts";
 import type { Run } from "../run.ts";
 import { escapeHtml } from "../table.ts";
 import { type Block, blocksOf } from "./blocks.ts";
@@ -29,6 +29,8 @@ export interface ReportOptions {
   readonly runs?: readonly Run[];
   /** The notebook that makes this report; it is embedded so that the report can be re-run. Default: the notebook that is open, where the front end says so. */
   readonly source?: string;
+  /** The code that made the numbers, where it is not this tree as it is now. */
+  readonly code?: CodeState;
   /** Charts that answer to the pointer; false leaves pictures and saves half a megabyte. */
   readonly isInteractive?: boolean;
 }
@@ -197,7 +199,7 @@ function payloadOf(
       code: run.manifest.code,
       device: run.manifest.device,
     })),
-    code: codeState(),
+    code: options.code ?? codeState(),
     machine: machine(),
     device: tf.engine().backendName ?? null,
     source: options.notebook ?? embeddedSource(options.source),

@@ -1,9 +1,8 @@
 /**
- * Re-runs a report from what it carries, in a clean kernel, and grades every figure and claim. First it looks at the
- * file itself: was it edited by hand, was it moved, is this the code it was made with. Executing a report executes its
+ * Re-runs a report from what it carries and the code at its commit, in a clean kernel, and grades every figure and
+ * claim. First it looks at the file itself: was it edited by hand, was it moved. Executing a report executes its
  * author's code: the hash inside is against accidents and quiet edits, it is not a signature.
  */
-import { spawn } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -15,8 +14,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { packageRoot } from "../../tensor/package-root.ts";
 import { codeState } from "../provenance.ts";
+import { runNode, type Workplace, workplaceFor } from "./checkout.ts";
 import {
   defaultTolerance,
   type Grade,
@@ -35,6 +34,10 @@ export interface VerifyOptions {
   /** Seconds per cell; 0 for no limit. */
   readonly timeout?: number;
   readonly tolerance?: number;
+  /** Grade against the present tree where it is not the code that the report was made with. Default false. */
+  readonly runsHere?: boolean;
+  /** The checkout that holds the report's commit; default: this package's. */
+  readonly repository?: string;
   readonly signal?: AbortSignal;
   /** Lines of the kernel's progress as they come. */
   readonly onProgress?: (line: string) => void;
@@ -68,7 +71,7 @@ export async function verifyReport(path: string, options: VerifyOptions = {}): P
       `Cannot verify ${basename(path)} as it carries no report data: it is not a Zoetrope report, or its data block was damaged.`,
     );
   }
-  const notes = notesOnFile(payload, isIntact, basename(path));
+  const notes = notesOnFile(payload, isIntact, path, options.repository);
   const rerun = execute ? await rerunReport(payload, options) : "it was not executed";
   const fresh = typeof rerun === "string" ? undefined : rerun.payload;
   if (typeof rerun !== "string") notes.push(...rerun.notes);
@@ -116,23 +119,25 @@ function partner(before: Payload["figures"], after: Payload["figures"], index: n
   return after.filter((figure) => figure.title === title)[place];
 }
 
-function notesOnFile(payload: Payload, isIntact: boolean | undefined, fileName: string): string[] {
+function notesOnFile(
+  payload: Payload,
+  isIntact: boolean | undefined,
+  path: string,
+  repository: string | undefined,
+): string[] {
   const notes: string[] = [];
   if (isIntact === false) notes.push("The file was edited after it was written.");
   if (isIntact === undefined) notes.push("The file carries no hash of itself, so edits cannot be seen.");
-  if (payload.fileName !== fileName)
+  if (payload.fileName !== basename(path))
     notes.push(`The file was written as ${payload.fileName} and moved or renamed since.`);
-  const now = codeState();
+  const now = codeState(repository);
   const { code } = payload;
-  if (code.commit !== now.commit) {
-    notes.push(
-      `It was made at commit ${code.commit?.slice(0, 10) ?? "unknown"}; this is ${now.commit?.slice(0, 10) ?? "unknown"}.`,
-    );
+  const changed = (one: typeof code) => (one.isDirty ? " with uncommitted changes" : "");
+  const name = (one: typeof code) => `${one.commit?.slice(0, 10) ?? "no commit"}${changed(one)}`;
+  if (code.commit !== now.commit || code.diffHash !== now.diffHash) {
+    const isOther = code.commit === now.commit && code.isDirty === now.isDirty;
+    notes.push(`It was made at ${name(code)}; this tree is at ${isOther ? "others" : name(now)}.`);
   }
-  if (code.diffHash !== now.diffHash)
-    notes.push("The uncommitted changes differ from those it was made with.");
-  if (code.lockfileHash !== now.lockfileHash)
-    notes.push("The lock file differs from the one it was made with.");
   if (payload.machine.node !== process.version)
     notes.push(`It was made on Node ${payload.machine.node}; this is ${process.version}.`);
   return notes;
@@ -145,47 +150,57 @@ interface Rerun {
 
 /** The report made again, or the reason why it could not be. */
 async function rerunReport(payload: Payload, options: VerifyOptions): Promise<Rerun | string> {
-  const kernel = join(packageRoot, "dist", "kernel", "cli", "main.js");
   if (payload.source === null) return "the report carries no notebook";
-  if (!existsSync(kernel)) return "the kernel is not built (run npm run build)";
+  const place = await workplaceFor(payload.code, options);
+  if (typeof place === "string") return place;
   const folder = mkdtempSync(join(tmpdir(), "zoetrope-verify-"));
   try {
-    const notebook = join(folder, payload.source.fileName.replace(/[^\w.-]/g, "_"));
-    const executed = join(folder, "executed.ipynb");
-    const reports = join(folder, "reports");
-    mkdirSync(reports);
-    writeFileSync(notebook, JSON.stringify(payload.source.notebook));
-    const notebooks = join(packageRoot, "notebooks");
-    const status = await runKernel(
-      [
-        kernel,
-        "run",
-        notebook,
-        "--output",
-        executed,
-        "--cwd",
-        existsSync(notebooks) ? notebooks : packageRoot,
-        "--timeout",
-        String(options.timeout ?? 0),
-        "--continue-after-errors",
-      ],
-      { ZOETROPE_RUNS: join(folder, "runs"), ZOETROPE_REPORTS: reports },
-      options,
-    );
-    options.signal?.throwIfAborted();
-    if (!existsSync(executed))
-      return `the kernel left no notebook (${status.last || `exit status ${status.code}`})`;
-    const notes = failedCells(executed);
-    if (status.code !== 0 && notes.length === 0) {
-      notes.push(`The re-run did not finish cleanly: ${status.last || `exit status ${status.code}`}.`);
-    }
-    const fresh = await freshPage(payload, executed, reports);
-    return typeof fresh === "string"
-      ? `${fresh}${notes.length > 0 ? ` (${notes[0]})` : ""}`
-      : { payload: fresh, notes };
+    return await rerunAt(place, folder, payload, payload.source, options);
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    place.dispose();
   }
+}
+
+async function rerunAt(
+  place: Workplace,
+  folder: string,
+  payload: Payload,
+  source: NonNullable<Payload["source"]>,
+  options: VerifyOptions,
+): Promise<Rerun | string> {
+  const { signal, onProgress, timeout = 0 } = options;
+  const kernel = join(place.root, "dist", "kernel", "cli", "main.js");
+  if (!existsSync(kernel)) return "the kernel is not built (run npm run build)";
+  const notebook = join(folder, source.fileName.replace(/[^\w.-]/g, "_"));
+  const executed = join(folder, "executed.ipynb");
+  const reports = join(folder, "reports");
+  mkdirSync(reports);
+  writeFileSync(notebook, JSON.stringify(source.notebook));
+  const notebooks = join(place.root, "notebooks");
+  const cwd = existsSync(notebooks) ? notebooks : place.root;
+  const status = await runNode(
+    [
+      ...[kernel, "run", notebook, "--output", executed, "--cwd", cwd],
+      ...["--timeout", String(timeout), "--continue-after-errors"],
+    ],
+    {
+      env: { ZOETROPE_RUNS: join(folder, "runs"), ZOETROPE_REPORTS: reports },
+      ...(signal ? { signal } : {}),
+      ...(onProgress ? { onLine: onProgress } : {}),
+    },
+  );
+  signal?.throwIfAborted();
+  if (!existsSync(executed))
+    return `the kernel left no notebook (${status.last || `exit status ${status.code}`})`;
+  const failed = failedCells(executed);
+  if (status.code !== 0 && failed.length === 0) {
+    failed.push(`The re-run did not finish cleanly: ${status.last || `exit status ${status.code}`}.`);
+  }
+  const fresh = await freshPage(payload, executed, reports);
+  return typeof fresh === "string"
+    ? `${fresh}${failed.length > 0 ? ` (${failed[0]})` : ""}`
+    : { payload: fresh, notes: [...place.notes, ...failed] };
 }
 
 /** Cells that ended with an error, by number. */
@@ -218,35 +233,6 @@ async function freshPage(payload: Payload, executed: string, reports: string): P
   return (
     readPage(readFileSync(join(reports, same), "utf8")).payload ?? "the re-run's report could not be read"
   );
-}
-
-function runKernel(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  { signal, onProgress }: VerifyOptions,
-): Promise<{ code: number | null; last: string }> {
-  return new Promise((done, fail) => {
-    const child = spawn(process.execPath, args, {
-      env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-      ...(signal ? { signal } : {}),
-    });
-    let last = "";
-    const onText = (data: Buffer) => {
-      for (const line of data
-        .toString("utf8")
-        .split("\n")
-        .map((one) => one.trim())) {
-        if (line === "") continue;
-        last = line.slice(0, 300);
-        onProgress?.(line);
-      }
-    };
-    child.stdout.on("data", onText);
-    child.stderr.on("data", onText);
-    child.on("error", (error) => (signal?.aborted ? done({ code: null, last: "aborted" }) : fail(error)));
-    child.on("close", (code) => done({ code, last }));
-  });
 }
 
 function verificationText(
