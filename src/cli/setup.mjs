@@ -11,7 +11,16 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -47,11 +56,33 @@ function writeStamp(path, text) {
 
 const readStamp = (path) => (existsSync(path) ? readFileSync(path, "utf8") : "");
 
+/** Why nothing can be written here, if that is what an error or a program's output says. */
+function unwritable(text) {
+  if (/ENOSPC/.test(text)) return "the disk is full. Free space, then repeat";
+  if (/EROFS|EACCES|EPERM/.test(text))
+    return "the folder is read-only. Make it writable or clone elsewhere, then repeat";
+  return undefined;
+}
+
+/** A package that the lockfile names and the folder lacks: somebody deleted it, or an install was cut short. */
+function missingPackage(lock) {
+  return Object.entries(JSON.parse(lock).packages ?? {}).find(
+    ([path, { optional, peer }]) =>
+      path !== "" && !optional && !peer && !existsSync(join(root, path, "package.json")),
+  )?.[0];
+}
+
 function installPackages() {
   const stampPath = join(root, "node_modules", ".zoetrope-stamp");
   const lock = readFileSync(join(root, "package-lock.json"));
   const stamp = `${createHash("sha256").update(lock).digest("hex")} ${process.platform}-${process.arch} abi${process.versions.modules}`;
-  if (readStamp(stampPath) === stamp) return;
+  if (readStamp(stampPath) === stamp) {
+    const missing = missingPackage(lock);
+    if (missing === undefined) return;
+    say(`${missing} is missing`);
+  }
+  // npm calls a read-only folder a missing one.
+  accessSync(root, constants.W_OK);
   say("installing packages (npm ci, about half a minute) ...");
   const npm = process.env.npm_execpath;
   const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
@@ -59,7 +90,12 @@ function installPackages() {
   const result = npm ? run(process.execPath, [npm, ...args], { env }) : run("npm", args, { env });
   if (!result.ok) {
     process.stderr.write(result.output);
-    stop("Cannot install the packages as npm ci failed (its output is above). Check the network and repeat.");
+    const why = unwritable(result.output);
+    stop(
+      why
+        ? `Cannot install the packages in ${root} as ${why}.`
+        : "Cannot install the packages as npm ci failed (its output is above). Check the network and repeat.",
+    );
   }
   writeStamp(stampPath, stamp);
 }
@@ -104,7 +140,12 @@ function compileTypeScript() {
   }
   if (!result.ok) {
     process.stderr.write(result.output);
-    stop("Cannot build as the sources do not compile (errors above).");
+    const why = unwritable(result.output);
+    stop(
+      why
+        ? `Cannot build in ${root} as ${why}.`
+        : "Cannot build as the sources do not compile (errors above).",
+    );
   }
   const bundler = join(root, "dist", "src", "lab", "report", "build-bundle.js");
   if (existsSync(bundler)) {
@@ -123,11 +164,7 @@ try {
   buildNative();
   compileTypeScript();
 } catch (error) {
-  const readOnly = error?.code === "EROFS" || error?.code === "EACCES" || error?.code === "EPERM";
-  const full = error?.code === "ENOSPC";
-  if (!readOnly && !full) throw error;
-  const found = full ? "the disk is full" : "the folder is read-only";
-  stop(
-    `Cannot set up in ${root} as ${found} (${error.path ?? error.code}). Free space or copy the clone somewhere writable, then repeat.`,
-  );
+  const why = unwritable(String(error?.code));
+  if (!why) throw error;
+  stop(`Cannot set up in ${root} as ${why} (${error.path ?? error.code}).`);
 }

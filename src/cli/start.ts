@@ -1,5 +1,5 @@
 /** `npm start`: the quickstart notebook through our own kernel, then its report and where to look next. */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../tensor/package-root.ts";
 import { delegate } from "./delegate.ts";
@@ -20,18 +20,23 @@ export function headline(cells: readonly Cell[]): string {
     .join("\n\n");
 }
 
+/** Exit status of the run: 0, 1 for a failing cell, 130 when interrupted. `ZOETROPE_REPORTS` moves what it writes. */
 export async function start(options: { readonly fast: boolean }): Promise<number> {
-  const reports = join(packageRoot, "data", "reports");
+  const reports = process.env["ZOETROPE_REPORTS"] ?? join(packageRoot, "data", "reports");
   try {
     mkdirSync(reports, { recursive: true });
     accessSync(reports, constants.W_OK);
   } catch (error) {
     process.stderr.write(
-      `Cannot write the report as data/reports must be writable: ${(error as Error).message}. Make it writable or clone elsewhere.\n`,
+      `Cannot write the report as ${reports} must be writable: ${(error as Error).message}. Make it writable or clone elsewhere.\n`,
     );
     return 1;
   }
   const executed = join(reports, "01-quickstart.ipynb");
+  const began = Date.now();
+  // What an earlier run left there is not a result of this one. File times may be whole seconds.
+  const isFresh = (path: string): boolean =>
+    (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= began - 1000;
   const notebook = join(packageRoot, "notebooks", "01-quickstart.ipynb");
   const status = await delegate([
     "run",
@@ -41,7 +46,7 @@ export async function start(options: { readonly fast: boolean }): Promise<number
     ...(options.fast ? ["-p", "fast=true"] : []),
   ]);
   const report = join(reports, "quickstart.html");
-  const result = existsSync(executed)
+  const result = isFresh(executed)
     ? headline((JSON.parse(readFileSync(executed, "utf8")) as { cells: Cell[] }).cells)
     : "";
   process.stdout.write(
@@ -49,8 +54,8 @@ export async function start(options: { readonly fast: boolean }): Promise<number
       ...(result === "" ? [] : ["", result]),
       "",
       status === 0 ? "Quickstart finished." : "Quickstart stopped early; everything produced so far is kept:",
-      `  executed notebook  ${executed}`,
-      ...(existsSync(report) ? [`  report             ${report}`] : []),
+      ...(isFresh(executed) ? [`  executed notebook  ${executed}`] : []),
+      ...(isFresh(report) ? [`  report             ${report}`] : []),
       ...(status === 0
         ? [
             "Next: open the report in a browser, `npm run lab` for the notebooks in JupyterLab,",

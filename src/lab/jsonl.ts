@@ -53,13 +53,23 @@ export interface JsonlWriter {
 /** Appends to a file that this writer alone owns; created on the first line. */
 export function jsonlWriter(path: string): JsonlWriter {
   let file: number | undefined;
+  // After a line that was cut short the next one starts on a line of its own, so that only one row is lost.
+  let torn = false;
   return {
     write(line: string) {
       file ??= openSync(path, "a");
-      const bytes = Buffer.from(line, "utf8");
+      const bytes = Buffer.from(torn ? `\n${line}` : line, "utf8");
       let done = 0;
-      // A full disk can cut a write short; what is left is tried again, so the line is whole or an error is thrown.
-      while (done < bytes.length) done += writeSync(file, bytes, done);
+      try {
+        while (done < bytes.length) done += writeSync(file, bytes, done);
+        torn = false;
+      } catch (error) {
+        torn ||= done > 0;
+        throw new Error(
+          `Cannot append a row to ${path}: ${(error as Error).message}. Earlier rows are kept; free space or make the folder writable, then go on.`,
+          { cause: error },
+        );
+      }
     },
     close() {
       if (file !== undefined) closeSync(file);
