@@ -3,10 +3,10 @@
  * of the rows; `scoreAndClips` is a scatter whose pointed-at candidate is shown beside it.
  */
 import { type Chart, chart } from "./chart.ts";
-import { emptySpec, type FrameOptions, frame, paddedDomain } from "./frame.ts";
+import { emptySpec, type FrameOptions, frame, paddedDomain, quantity, seriesCues } from "./frame.ts";
 import type { Spec } from "./render.ts";
 import { numberAt, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
-import { ink, methodColors, methodShapes } from "./theme.ts";
+import { ink } from "./theme.ts";
 
 export interface ClipGridOptions extends FrameOptions {
   /** Column of the picture: a `data:image/...` URL. */
@@ -162,6 +162,7 @@ function linked(rows: readonly Row[], options: ScoreAndClipsOptions): Spec {
   requirePictures("scoreAndClips", rows, image);
   const best = marks.reduce((top, mark) => (mark.score > top.score ? mark : top));
   const names = [...new Set(marks.map((mark) => mark.series))];
+  const domain = paddedDomain(marks.map((mark) => mark.score));
   const picked = [{ filter: { param: "pick", empty: false } }];
   return frame(
     {
@@ -191,20 +192,8 @@ function linked(rows: readonly Row[], options: ScoreAndClipsOptions): Spec {
               title: options.xTitle ?? x,
               scale: { zero: false, padding: 10 },
             },
-            y: {
-              field: "score",
-              type: "quantitative",
-              title: options.yTitle ?? score,
-              scale: { domain: paddedDomain(marks.map((mark) => mark.score)), zero: false, nice: false },
-            },
-            color: {
-              field: "series",
-              type: "nominal",
-              title: null,
-              scale: methodColors(names),
-              legend: { orient: "top", direction: "horizontal" },
-            },
-            shape: { field: "series", type: "nominal", title: null, scale: methodShapes(names) },
+            y: quantity("score", options.yTitle ?? score, { domain }),
+            ...seriesCues(names),
             size: { condition: { param: "pick", empty: false, value: 240 }, value: 60 },
             opacity: { condition: { param: "pick", empty: false, value: 1 }, value: 0.6 },
           },

@@ -4,11 +4,22 @@
  * the rows. `gainPerDimension` shows the paired gain over a baseline with its interval, sorted.
  */
 import { type Chart, chart } from "./chart.ts";
-import { emptySpec, type FrameOptions, frame, paddedDomain, tidy } from "./frame.ts";
+import {
+  emptySpec,
+  type FrameOptions,
+  focused,
+  frame,
+  legendFocus,
+  paddedDomain,
+  quantity,
+  seriesCues,
+  tidy,
+  tip,
+} from "./frame.ts";
 import type { Spec } from "./render.ts";
 import { groupBy, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
 import { average, meanInterval } from "./series.ts";
-import { faint, ink, methodColors, methodShapes, palette } from "./theme.ts";
+import { faint, ink, palette } from "./theme.ts";
 
 const quality = [
   "subject_consistency",
@@ -108,13 +119,7 @@ function dots(rows: readonly Row[], options: DimensionOptions): Spec {
       labelFontSize: 12,
     },
   };
-  const x = {
-    field: "score",
-    type: "quantitative",
-    title: xTitle,
-    scale: { domain, zero: false, nice: false },
-    axis: { tickCount: 7, format: "~g" },
-  };
+  const x = quantity("score", xTitle, { domain }, { tickCount: 7, format: "~g" });
   return frame(
     {
       title,
@@ -150,25 +155,14 @@ function dots(rows: readonly Row[], options: DimensionOptions): Spec {
         },
         {
           data: { name: "marks" },
-          params: [{ name: "focus", select: { type: "point", fields: ["series"] }, bind: "legend" }],
+          params: [legendFocus("series")],
           mark: { type: "point", filled: true, size: 95 },
           encoding: {
             x,
             y,
-            color: {
-              field: "series",
-              type: "nominal",
-              title: null,
-              scale: methodColors(names),
-              legend: { orient: "top", direction: "horizontal" },
-            },
-            shape: { field: "series", type: "nominal", title: null, scale: methodShapes(names) },
-            opacity: { condition: { param: "focus", empty: true, value: 0.95 }, value: 0.12 },
-            tooltip: [
-              { field: "label", type: "nominal", title: "dimension" },
-              { field: "series", type: "nominal", title: by },
-              { field: "score", type: "quantitative", title: xTitle, format: ".4~f" },
-            ],
+            ...seriesCues(names),
+            opacity: focused(0.95, 0.12),
+            tooltip: [tip("label", "dimension"), tip("series", by), tip("score", xTitle, ".4~f")],
           },
         },
       ],
@@ -286,10 +280,10 @@ function gains(rows: readonly Row[], options: GainOptions): Spec {
             x,
             color,
             tooltip: [
-              { field: "label", type: "nominal", title: "dimension" },
-              { field: "gain", type: "quantitative", title: unitTitle, format: "+.4~f" },
-              { field: "low", type: "quantitative", title: "95 % low", format: "+.4~f" },
-              { field: "high", type: "quantitative", title: "95 % high", format: "+.4~f" },
+              tip("label", "dimension"),
+              tip("gain", unitTitle, "+.4~f"),
+              tip("low", "95 % low", "+.4~f"),
+              tip("high", "95 % high", "+.4~f"),
               { field: "pairs", type: "quantitative", title: `${unit}s` },
             ],
           },

@@ -1,6 +1,6 @@
-/** What all charts share: the top level of a spec, text for empty data, domains, label placement. */
+/** What all charts share: the top level of a spec, text for empty data, axes, cues, tooltips, domains, label placement. */
 import type { Spec } from "./render.ts";
-import { faint, theme } from "./theme.ts";
+import { faint, methodColors, methodShapes, palette, theme } from "./theme.ts";
 
 const schema = "https://vega.github.io/schema/vega-lite/v5.json";
 
@@ -48,6 +48,58 @@ export function emptySpec(title: string, width: number, height: number, message 
       encoding: { text: { field: "message", type: "nominal" } },
     },
   );
+}
+
+/** A number on an axis: no rounding up of the ends, no forced zero, unless `scale` says otherwise. */
+export function quantity(field: string, title: string | null, scale: Spec = {}, axis: Spec = {}): Spec {
+  return { field, type: "quantitative", title, scale: { zero: false, nice: false, ...scale }, axis };
+}
+
+/** One line of a tooltip: a number where a format is given, else a text. */
+export function tip(field: string, title: string, format?: string): Spec {
+  return format === undefined
+    ? { field, type: "nominal", title }
+    : { field, type: "quantitative", title, format };
+}
+
+/** Colour and shape of a series, as colour must not be the only cue, with one legend in a line above the chart. */
+export function seriesCues(names: readonly string[]): { readonly color: Spec; readonly shape: Spec } {
+  return {
+    color: {
+      field: "series",
+      type: "nominal",
+      title: null,
+      scale: methodColors(names),
+      legend: { orient: "top", direction: "horizontal" },
+    },
+    shape: { field: "series", type: "nominal", title: null, scale: methodShapes(names) },
+  };
+}
+
+/** A click on the legend singles out one value of `field`; `focused` then dims the rest. */
+export function legendFocus(field: string): Spec {
+  return { name: "focus", select: { type: "point", fields: [field] }, bind: "legend" };
+}
+
+/** Opacity under `legendFocus`. */
+export function focused(full: number, dimmed: number): Spec {
+  return { condition: { param: "focus", empty: true, value: full }, value: dimmed };
+}
+
+/** Lines from (x, y) to (x2, y2), those on the selected path bold and red; for trees and lineages. */
+export function pathRules(x: Spec, y: Spec, end: { x2: string; y2: string }, widths: [number, number]): Spec {
+  return {
+    data: { name: "links" },
+    mark: { type: "rule", strokeCap: "round" },
+    encoding: {
+      x,
+      y,
+      x2: { field: end.x2 },
+      y2: { field: end.y2 },
+      strokeWidth: { condition: { test: "datum.onPath", value: widths[1] }, value: widths[0] },
+      color: { condition: { test: "datum.onPath", value: palette.vermillion }, value: faint },
+    },
+  };
 }
 
 /** Lowest and highest of finite values with a margin; never of zero width. */

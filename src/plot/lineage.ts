@@ -4,10 +4,21 @@
  * leads to the selected candidate is bold.
  */
 import { type Chart, chart } from "./chart.ts";
-import { emptySpec, type FrameOptions, frame, paddedDomain, tidy } from "./frame.ts";
+import {
+  emptySpec,
+  type FrameOptions,
+  focused,
+  frame,
+  legendFocus,
+  paddedDomain,
+  pathRules,
+  quantity,
+  tidy,
+  tip,
+} from "./frame.ts";
 import type { Spec } from "./render.ts";
 import { numberAt, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
-import { faint, methodShapes, palette } from "./theme.ts";
+import { methodShapes, palette } from "./theme.ts";
 
 export interface SearchTreeOptions extends FrameOptions {
   /** Columns; rows are nodes. A root has an empty parent. */
@@ -75,13 +86,7 @@ function tree(rows: readonly Row[], options: SearchTreeOptions): Spec {
   const depths = [...new Set(nodes.map((node) => node.depth))].sort((a, b) => a - b);
   const width = options.width ?? Math.max(320, Math.min(720, depths.length * 80));
   const height = options.height ?? Math.max(160, Math.min(520, leaves * 22));
-  const x = {
-    field: "depth",
-    type: "quantitative",
-    title: depthTitle,
-    scale: { nice: false, zero: false, padding: 14 },
-    axis: { values: depths, format: "d", grid: false },
-  };
+  const x = quantity("depth", depthTitle, { padding: 14 }, { values: depths, format: "d", grid: false });
   const y = {
     field: "place",
     type: "quantitative",
@@ -102,22 +107,7 @@ function tree(rows: readonly Row[], options: SearchTreeOptions): Spec {
       width,
       height,
       layer: [
-        {
-          data: { name: "links" },
-          mark: { type: "rule", strokeCap: "round" },
-          encoding: {
-            x,
-            y,
-            x2: { field: "depth2" },
-            y2: { field: "place2" },
-            strokeWidth: { condition: { test: "datum.onPath", value: 4 }, value: 1.2 },
-            color: { condition: { test: "datum.onPath", value: palette.vermillion }, value: faint },
-            opacity: {
-              condition: { test: "datum.onPath || datum.state === 'kept'", value: 0.9 },
-              value: 0.35,
-            },
-          },
-        },
+        treeLinks(x, y),
         {
           data: { name: "nodes" },
           transform: [{ filter: "datum.state === 'pruned'" }],
@@ -135,6 +125,14 @@ function tree(rows: readonly Row[], options: SearchTreeOptions): Spec {
   );
 }
 
+/** Links to pruned nodes are faint. */
+function treeLinks(x: Spec, y: Spec): Spec {
+  const rules = pathRules(x, y, { x2: "depth2", y2: "place2" }, [1.2, 4]);
+  const isAlive = "datum.onPath || datum.state === 'kept'";
+  const opacity = { condition: { test: isAlive, value: 0.9 }, value: 0.35 };
+  return { ...rules, encoding: { ...(rules["encoding"] as Spec), opacity } };
+}
+
 const scoreColor = {
   color: {
     field: "score",
@@ -146,10 +144,10 @@ const scoreColor = {
 };
 
 const nodeTooltip = (depthTitle: string) => [
-  { field: "id", type: "nominal", title: "candidate" },
+  tip("id", "candidate"),
   { field: "depth", type: "quantitative", title: depthTitle },
-  { field: "score", type: "quantitative", title: "score", format: ".4~f" },
-  { field: "state", type: "nominal", title: "state" },
+  tip("score", "score", ".4~f"),
+  tip("state", "state"),
 ];
 
 /** Leaves get consecutive places in order of appearance, a parent the middle of its children. */
@@ -256,20 +254,9 @@ function population(rows: readonly Row[], options: PopulationLineageOptions): Sp
   });
   const names = [...new Set(origins)];
   const generations = [...new Set(scored.map((node) => node.depth))].sort((a, b) => a - b);
-  const x = {
-    field: "generation",
-    type: "quantitative",
-    title: "generation",
-    scale: { nice: false, zero: false, padding: 18 },
-    axis: { values: generations, format: "d" },
-  };
-  const y = {
-    field: "score",
-    type: "quantitative",
-    title: options.yTitle ?? "score",
-    scale: { domain: paddedDomain(scored.map((node) => node.score)), zero: false, nice: false },
-    axis: { tickCount: 6, format: ".3~f" },
-  };
+  const x = quantity("generation", "generation", { padding: 18 }, { values: generations, format: "d" });
+  const domain = paddedDomain(scored.map((node) => node.score));
+  const y = quantity("score", options.yTitle ?? "score", { domain }, { tickCount: 6, format: ".3~f" });
   return frame(
     {
       title,
@@ -281,22 +268,10 @@ function population(rows: readonly Row[], options: PopulationLineageOptions): Sp
       width,
       height,
       layer: [
-        {
-          data: { name: "links" },
-          mark: { type: "rule", strokeCap: "round" },
-          encoding: {
-            x,
-            y,
-            x2: { field: "generation2" },
-            y2: { field: "score2" },
-            strokeWidth: { condition: { test: "datum.onPath", value: 3 }, value: 1 },
-            opacity: { condition: { test: "datum.onPath", value: 0.95 }, value: 0.3 },
-            color: { condition: { test: "datum.onPath", value: palette.vermillion }, value: faint },
-          },
-        },
+        lineageLinks(x, y),
         {
           data: { name: "members" },
-          params: [{ name: "focus", select: { type: "point", fields: ["origin"] }, bind: "legend" }],
+          params: [legendFocus("origin")],
           mark: { type: "point", filled: true },
           encoding: {
             x,
@@ -309,18 +284,24 @@ function population(rows: readonly Row[], options: PopulationLineageOptions): Sp
               scale: { domain: names, range: originColors(names) },
             },
             shape: { field: "origin", type: "nominal", title: "origin", scale: methodShapes(names) },
-            opacity: { condition: { param: "focus", empty: true, value: 0.95 }, value: 0.15 },
+            opacity: focused(0.95, 0.15),
             tooltip: [
-              { field: "id", type: "nominal", title: "candidate" },
+              tip("id", "candidate"),
               { field: "generation", type: "quantitative", title: "generation" },
-              { field: "origin", type: "nominal", title: "origin" },
-              { field: "score", type: "quantitative", title: "score", format: ".4~f" },
+              tip("origin", "origin"),
+              tip("score", "score", ".4~f"),
             ],
           },
         },
       ],
     },
   );
+}
+
+function lineageLinks(x: Spec, y: Spec): Spec {
+  const rules = pathRules(x, y, { x2: "generation2", y2: "score2" }, [1, 3]);
+  const opacity = { condition: { test: "datum.onPath", value: 0.95 }, value: 0.3 };
+  return { ...rules, encoding: { ...(rules["encoding"] as Spec), opacity } };
 }
 
 function originColors(names: readonly string[]): string[] {

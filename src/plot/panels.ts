@@ -4,12 +4,23 @@
  * (Video-T1, 2503.18942, Figs. 4 and 5). All panels share both axes.
  */
 import { type Chart, chart } from "./chart.ts";
-import { emptySpec, type FrameOptions, frame, paddedDomain, tidy } from "./frame.ts";
+import {
+  emptySpec,
+  type FrameOptions,
+  focused,
+  frame,
+  legendFocus,
+  paddedDomain,
+  quantity,
+  seriesCues,
+  tidy,
+  tip,
+} from "./frame.ts";
 import { budgetTicks, scoreTitle } from "./nfe-versus-score.ts";
 import type { Spec } from "./render.ts";
 import { groupBy, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
 import { type Band, bandNote, droppedNote, type Point, seriesPoints } from "./series.ts";
-import { faint, methodColors, methodShapes } from "./theme.ts";
+import { faint, methodColors } from "./theme.ts";
 
 export interface PanelOptions extends FrameOptions {
   readonly score?: string;
@@ -27,34 +38,26 @@ const xTitle = "NFE (log scale)";
 function axes(points: readonly Point[], yTitle: string, extra: readonly number[] = []) {
   const domain = paddedDomain([...points.flatMap((point) => [point.low, point.high]), ...extra]);
   const xs = points.map((point) => point.x);
+  const ends = [tidy(Math.min(...xs) / 1.1), tidy(Math.max(...xs) * 1.1)];
   const x = {
-    field: "x",
-    type: "quantitative",
-    title: xTitle,
-    scale: {
-      type: "log",
-      base: 2,
-      nice: false,
-      domain: [tidy(Math.min(...xs) / 1.1), tidy(Math.max(...xs) * 1.1)],
-    },
-    axis: { values: budgetTicks(points, 4), format: "~r", grid: true, gridOpacity: 0.12 },
+    ...quantity(
+      "x",
+      xTitle,
+      {},
+      { values: budgetTicks(points, 4), format: "~r", grid: true, gridOpacity: 0.12 },
+    ),
+    scale: { type: "log", base: 2, nice: false, domain: ends },
   };
-  const y = {
-    field: "mean",
-    type: "quantitative",
-    title: yTitle,
-    scale: { domain, zero: false, nice: false },
-    axis: { tickCount: 5, format: ".3~f" },
-  };
+  const y = quantity("mean", yTitle, { domain }, { tickCount: 5, format: ".3~f" });
   return { x, y };
 }
 
 const tooltip = [
-  { field: "series", type: "nominal", title: "method" },
-  { field: "x", type: "quantitative", title: "NFE", format: ",.0f" },
-  { field: "mean", type: "quantitative", title: "mean", format: ".4~f" },
-  { field: "low", type: "quantitative", title: "95 % low", format: ".4~f" },
-  { field: "high", type: "quantitative", title: "95 % high", format: ".4~f" },
+  tip("series", "method"),
+  tip("x", "NFE", ",.0f"),
+  tip("mean", "mean", ".4~f"),
+  tip("low", "95 % low", ".4~f"),
+  tip("high", "95 % high", ".4~f"),
 ];
 
 function budgetOf(rows: readonly Row[], options: PanelOptions): string {
@@ -167,17 +170,9 @@ function verifiers(rows: readonly Row[], options: PanelOptions & { panel?: strin
   if (marks.length === 0) return emptySpec(title, width * 2, height);
   const names = [...new Set(marks.map((point) => point.series))];
   const { x, y } = axes(marks, options.yTitle ?? scoreTitle(rows, score));
-  const color = {
-    field: "series",
-    type: "nominal",
-    title: null,
-    scale: methodColors(names),
-    legend: { orient: "top", direction: "horizontal", offset: 4, symbolOpacity: 1 },
-  };
-  const focus = (full: number, dimmed: number) => ({
-    condition: { param: "focus", empty: true, value: full },
-    value: dimmed,
-  });
+  const cues = seriesCues(names);
+  const legend = { orient: "top", direction: "horizontal", offset: 4, symbolOpacity: 1 };
+  const color = { ...cues.color, legend };
   return frame(
     {
       title,
@@ -208,19 +203,19 @@ function verifiers(rows: readonly Row[], options: PanelOptions & { panel?: strin
               y: { ...y, field: "low" },
               y2: { field: "high" },
               color,
-              opacity: focus(0.15, 0.03),
+              opacity: focused(0.15, 0.03),
             },
           },
-          { mark: { type: "line", strokeWidth: 2 }, encoding: { x, y, color, opacity: focus(1, 0.15) } },
+          { mark: { type: "line", strokeWidth: 2 }, encoding: { x, y, color, opacity: focused(1, 0.15) } },
           {
-            params: [{ name: "focus", select: { type: "point", fields: ["series"] }, bind: "legend" }],
+            params: [legendFocus("series")],
             mark: { type: "point", filled: true, size: 40 },
             encoding: {
               x,
               y,
               color,
-              shape: { field: "series", type: "nominal", title: null, scale: methodShapes(names) },
-              opacity: focus(1, 0.15),
+              shape: cues.shape,
+              opacity: focused(1, 0.15),
               tooltip,
             },
           },

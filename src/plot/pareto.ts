@@ -1,11 +1,21 @@
 /** Quality against cost: every configuration a point, and the front that no other configuration beats on both. */
 import { type Chart, chart } from "./chart.ts";
-import { emptySpec, type FrameOptions, frame, paddedDomain, tidy } from "./frame.ts";
+import {
+  emptySpec,
+  type FrameOptions,
+  frame,
+  legendFocus,
+  paddedDomain,
+  quantity,
+  seriesCues,
+  tidy,
+  tip,
+} from "./frame.ts";
 import { budgetTicks, scoreTitle } from "./nfe-versus-score.ts";
 import type { Spec } from "./render.ts";
 import { groupBy, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
 import { average } from "./series.ts";
-import { faint, ink, methodColors, methodShapes } from "./theme.ts";
+import { faint, ink } from "./theme.ts";
 
 export interface ParetoOptions extends FrameOptions {
   readonly cost?: string;
@@ -44,28 +54,23 @@ function build(rows: readonly Row[], options: ParetoOptions): Spec {
   const onFront = new Set(front);
   const names = [...new Set(points.map((point) => point.series))];
   const x = {
-    field: "cost",
-    type: "quantitative",
-    title: options.xTitle ?? (cost === "nfe" ? "NFE (log scale)" : cost),
-    scale: isLog ? { type: "log", base: 2, nice: false, padding: 16 } : { nice: false, padding: 16 },
-    axis: isLog
-      ? { values: budgetTicks(points.map((point) => ({ x: point.cost }))), format: "~r" }
-      : { format: points.some((point) => Math.abs(point.cost) >= 10) ? "~s" : "~r", tickCount: 7 },
+    ...quantity(
+      "cost",
+      options.xTitle ?? (cost === "nfe" ? "NFE (log scale)" : cost),
+      {},
+      isLog
+        ? { values: budgetTicks(points.map((point) => ({ x: point.cost }))), format: "~r" }
+        : { format: points.some((point) => Math.abs(point.cost) >= 10) ? "~s" : "~r", tickCount: 7 },
+    ),
+    scale: { ...(isLog ? { type: "log", base: 2 } : {}), nice: false, padding: 16 },
   };
-  const y = {
-    field: "score",
-    type: "quantitative",
-    title: options.yTitle ?? scoreTitle(rows, score),
-    scale: {
-      domain: paddedDomain(
-        points.map((point) => point.score),
-        0.1,
-      ),
-      zero: false,
-      nice: false,
-    },
-    axis: { tickCount: 6, format: ".3~f" },
-  };
+  const scores = points.map((point) => point.score);
+  const y = quantity(
+    "score",
+    options.yTitle ?? scoreTitle(rows, score),
+    { domain: paddedDomain(scores, 0.1) },
+    { tickCount: 6, format: ".3~f" },
+  );
   return frame(
     {
       title,
@@ -90,19 +95,12 @@ function build(rows: readonly Row[], options: ParetoOptions): Spec {
         },
         {
           data: { name: "points" },
-          params: [{ name: "focus", select: { type: "point", fields: ["series"] }, bind: "legend" }],
+          params: [legendFocus("series")],
           mark: { type: "point", filled: true, size: 95 },
           encoding: {
             x,
             y,
-            color: {
-              field: "series",
-              type: "nominal",
-              title: null,
-              scale: methodColors(names),
-              legend: { orient: "top", direction: "horizontal" },
-            },
-            shape: { field: "series", type: "nominal", title: null, scale: methodShapes(names) },
+            ...seriesCues(names),
             opacity: {
               condition: [
                 { test: { and: [{ param: "focus", empty: true }, "datum.onFront"] }, value: 1 },
@@ -111,10 +109,10 @@ function build(rows: readonly Row[], options: ParetoOptions): Spec {
               value: 0.08,
             },
             tooltip: [
-              { field: "series", type: "nominal", title: by },
-              { field: "label", type: "nominal", title: label },
-              { field: "cost", type: "quantitative", title: cost, format: ",.4~r" },
-              { field: "score", type: "quantitative", title: score, format: ".4~f" },
+              tip("series", by),
+              tip("label", label),
+              tip("cost", cost, ",.4~r"),
+              tip("score", score, ".4~f"),
             ],
           },
         },
