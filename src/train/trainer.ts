@@ -51,8 +51,11 @@ export interface TrainOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A row of the log: means over the steps since the last row. */
-export interface TrainRow {
+/**
+ * A row of the log: means over the steps since the last row. A type rather than an interface, so that it passes as a flat
+ * row wherever rows are taken.
+ */
+export type TrainRow = {
   /** Steps done. */
   readonly step: number;
   readonly steps: number;
@@ -67,7 +70,7 @@ export interface TrainRow {
   readonly pastShare: number;
   readonly etaSeconds: number;
   readonly objective: string;
-}
+};
 
 export interface Training extends AsyncGenerator<TrainRow, void, undefined> {
   /** The model under averaged weights: what is evaluated and shipped. */
