@@ -57,7 +57,7 @@ function build(rows: readonly Row[], options: AblationOptions): Spec {
       ? { type: "log", base: 2, nice: false, padding: 12 }
       : { zero: false, nice: false, padding: 12 },
     xAxis: { values: xs, format: "~r", labelOverlap: "greedy" },
-    layers: [
+    layers: () => [
       {
         data: { name: "best" },
         mark: { type: "point", size: 220, strokeWidth: 2, filled: false, opacity: 1 },

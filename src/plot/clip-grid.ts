@@ -189,7 +189,7 @@ function linked(rows: readonly Row[], options: ScoreAndClipsOptions): Spec {
             x: {
               field: "x",
               type: "quantitative",
-              title: options.xTitle ?? x,
+              title: options.xTitle ?? (x === "nfe" ? "NFE" : x),
               scale: { zero: false, padding: 10 },
             },
             y: quantity("score", options.yTitle ?? score, { domain }),

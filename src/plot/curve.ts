@@ -2,7 +2,7 @@
  * The curve shared by scaling, drift, loss and ablation charts: mean lines, bands computed by us, points with
  * tooltips, labels at the right end instead of a legend, reference lines. Pointing at a series dims the others.
  */
-import { paddedDomain, spreadLabels, tidy } from "./frame.ts";
+import { focused, paddedDomain, spreadLabels, tidy } from "./frame.ts";
 import type { Spec } from "./render.ts";
 import type { Point } from "./series.ts";
 import { faint, methodColors, methodShapes } from "./theme.ts";
@@ -32,8 +32,8 @@ export interface CurveOptions {
   /** Values the y axis must include besides the data. */
   readonly include?: readonly number[];
   readonly yDomain?: readonly [number, number];
-  /** More layers, e.g. an annotation; they share the scales. */
-  readonly layers?: readonly Spec[];
+  /** More layers, e.g. an annotation; they share the scales, of which they may want the y domain. */
+  readonly layers?: (yDomain: readonly [number, number]) => readonly Spec[];
 }
 
 /** Datasets and layers of a curve; the y domain is fixed here so that labels can be placed in pixels. */
@@ -53,10 +53,6 @@ export function curve(options: CurveOptions): {
     ]);
   const names = [...new Set(points.map((point) => point.series))];
   const color = { field: "series", type: "nominal", scale: methodColors(names), legend: null };
-  const dim = (full: number, dimmed: number) => ({
-    condition: { param: "focus", empty: true, value: full },
-    value: dimmed,
-  });
   const x = {
     field: "x",
     type: "quantitative",
@@ -79,6 +75,7 @@ export function curve(options: CurveOptions): {
     { field: "high", type: "quantitative", title: "95 % high", format: ".4~f" },
     { field: "units", type: "quantitative", title: "units" },
   ];
+  const { labels, leaders, named } = endLabels(points, references, yDomain, width, height);
   const layers: Spec[] = [];
   if (references.length > 0) layers.push(...referenceLayers(yDomain, options));
   if (points.some((point) => point.high > point.low)) {
@@ -90,14 +87,14 @@ export function curve(options: CurveOptions): {
         y: { ...y, field: "low" },
         y2: { field: "high" },
         color,
-        opacity: dim(0.17, 0.04),
+        opacity: focused(0.17, 0.04),
       },
     });
   }
   layers.push({
     data: { name: "points" },
     mark: { type: "line", strokeWidth: 2.25, interpolate, strokeJoin: "round", strokeCap: "round" },
-    encoding: { x, y, color, opacity: dim(1, 0.2) },
+    encoding: { x, y, color, opacity: focused(1, 0.2) },
   });
   layers.push({
     data: { name: "points" },
@@ -115,13 +112,12 @@ export function curve(options: CurveOptions): {
       ...(hasPoints
         ? {
             shape: { field: "series", type: "nominal", scale: methodShapes(names), legend: null },
-            opacity: dim(1, 0.2),
+            opacity: focused(1, 0.2),
           }
         : {}),
       tooltip,
     },
   });
-  const { labels, leaders } = endLabels(points, yDomain, width, height);
   if (leaders.length > 0) {
     layers.push({
       data: { name: "leaders" },
@@ -131,7 +127,7 @@ export function curve(options: CurveOptions): {
         x2: { value: width },
         y: { ...y, field: "mean" },
         color,
-        opacity: dim(0.8, 0.15),
+        opacity: focused(0.8, 0.15),
       },
     });
   }
@@ -143,24 +139,26 @@ export function curve(options: CurveOptions): {
       y: { ...y, field: "label" },
       text: { field: "series", type: "nominal" },
       color,
-      opacity: dim(1, 0.25),
+      opacity: focused(1, 0.25),
     },
   });
-  layers.push(...(options.layers ?? []));
+  layers.push(...(options.layers?.(yDomain) ?? []));
   return {
     datasets: {
       points,
       labels,
       ...(leaders.length > 0 ? { leaders } : {}),
-      ...(references.length > 0 ? { references } : {}),
+      ...(references.length > 0 ? { references: named } : {}),
     },
     body: { width, height, layer: layers },
     yDomain,
   };
 }
 
+/** Names of lines and reference lines at the right end, moved apart where they would touch. */
 function endLabels(
   points: readonly Point[],
+  references: readonly Reference[],
   [low, high]: readonly [number, number],
   width: number,
   height: number,
@@ -169,19 +167,21 @@ function endLabels(
   for (const point of points) last.set(point.series, point);
   const ends = [...last.values()];
   const toPixel = (value: number) => ((high - value) / (high - low)) * height;
-  const placed = spreadLabels(
-    ends.map((end) => toPixel(end.mean)),
+  const said = references.filter((reference) => reference.label !== "");
+  const places = spreadLabels(
+    [...ends.map((end) => toPixel(end.mean)), ...said.map((reference) => toPixel(reference.y))],
     15,
     height,
-  );
+  ).map((pixel) => tidy(high - (pixel / height) * (high - low)));
   const farthest = Math.max(...ends.map((end) => end.x));
-  const labels = ends.map((end, i) => ({
-    series: end.series,
-    label: tidy(high - (placed[i]! / height) * (high - low)),
-  }));
+  const labels = ends.map((end, i) => ({ series: end.series, label: places[i]! }));
+  const named = references.map((reference) => {
+    const i = said.indexOf(reference);
+    return { ...reference, place: i < 0 ? reference.y : places[ends.length + i]! };
+  });
   // A series that stops early is led to its label; one that ends at the edge needs no line.
   const leaders = ends.filter((end) => end.x < farthest && width > 0);
-  return { labels, leaders };
+  return { labels, leaders, named };
 }
 
 function referenceLayers(yDomain: readonly [number, number], options: CurveOptions): Spec[] {
@@ -199,8 +199,12 @@ function referenceLayers(yDomain: readonly [number, number], options: CurveOptio
     },
     {
       data: { name: "references" },
-      mark: { type: "text", align: "right", baseline: "top", dx: -4, dy: 4, color: faint, fontSize: 11 },
-      encoding: { x: { value: options.width }, y, text: { field: "label", type: "nominal" } },
+      mark: { type: "text", align: "left", baseline: "middle", dx: 10, color: faint, fontSize: 11.5 },
+      encoding: {
+        x: { value: options.width },
+        y: { ...y, field: "place" },
+        text: { field: "label", type: "nominal" },
+      },
     },
   ];
 }

@@ -73,7 +73,11 @@ function build(rows: readonly Row[], options: NfeVersusScoreOptions): Spec {
     xScale,
     xAxis: { values: ticks, format: "~r", labelOverlap: "greedy", grid: true, gridOpacity: 0.12 },
     xFormat: ",.0f",
-    layers: arrow ? arrowLayers(options.yTitle ?? scoreTitle(rows, score), height) : [],
+    layers: ([low, high]) => {
+      if (!arrow) return [];
+      const lines = references.map(({ y }) => ((high - y) / (high - low)) * height);
+      return arrowLayers(options.yTitle ?? scoreTitle(rows, score), height, lines);
+    },
   });
   const subtitle = options.subtitle ?? [
     [bandNote(points, unit, band), coincidenceNote(rows)].filter((note) => note !== "").join(" "),
@@ -171,14 +175,18 @@ function equalScore(
   };
 }
 
-/** The arrow, thin lines from its ends down to the axis, and the ratio between them, where curves that rise leave room. */
-function arrowLayers(yTitle: string, height: number): Spec[] {
+/**
+ * The arrow, thin lines from its ends down to the axis, and the ratio between them, where curves that rise leave room:
+ * at the bottom, above a reference line that runs there.
+ */
+function arrowLayers(yTitle: string, height: number, lines: readonly number[]): Spec[] {
+  const bottom = Math.min(height - 8, ...lines.filter((line) => line > height - 26).map((line) => line - 5));
   const y = { field: "y", type: "quantitative", title: yTitle };
   const x = { field: "x", type: "quantitative" };
   const drop = (field: string): Spec => ({
     data: { name: "arrow" },
     mark: { type: "rule", color: ink, strokeWidth: 1, strokeDash: [2, 3] },
-    encoding: { x: { ...x, field }, y, y2: { value: height - 26 } },
+    encoding: { x: { ...x, field }, y, y2: { value: bottom - 18 } },
   });
   return [
     drop("x"),
@@ -204,7 +212,7 @@ function arrowLayers(yTitle: string, height: number): Spec[] {
       mark: { type: "text", align: "center", baseline: "bottom", fontSize: 12, fontWeight: 600, color: ink },
       encoding: {
         x: { ...x, field: "middle" },
-        y: { value: height - 8 },
+        y: { value: bottom },
         text: { field: "text", type: "nominal" },
       },
     },

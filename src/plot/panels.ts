@@ -171,7 +171,7 @@ function verifiers(rows: readonly Row[], options: PanelOptions & { panel?: strin
   const names = [...new Set(marks.map((point) => point.series))];
   const { x, y } = axes(marks, options.yTitle ?? scoreTitle(rows, score));
   const cues = seriesCues(names);
-  const legend = { orient: "top", direction: "horizontal", offset: 4, symbolOpacity: 1 };
+  const legend = { orient: "top", direction: "horizontal", offset: 12, symbolOpacity: 1 };
   const color = { ...cues.color, legend };
   return frame(
     {
