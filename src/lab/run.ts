@@ -5,14 +5,15 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, renameSync, statSync, watch, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import type { Cost } from "../diffusion/nfe.ts";
+import type { Cost, Meter } from "../diffusion/nfe.ts";
 import type { Row } from "../plot/row.ts";
 import { tf } from "../tensor/tf.ts";
 import { type Blob, getBlob, putBlob } from "./blobs.ts";
 import { describe, flatten, type Json } from "./describe.ts";
 import { canonicalJson, sha256, sha256File } from "./hash.ts";
 import { encodeRow, type JsonlWriter, jsonlWriter, type Problem } from "./jsonl.ts";
-import { codeState, machine } from "./provenance.ts";
+import { booked, type Ledger, ledgerLine, totalCost } from "./ledger.ts";
+import { type CodeState, codeState, machine } from "./provenance.ts";
 import { runsRoot } from "./root.ts";
 import { checkKind, type InputFile, type Manifest, readManifest, rowFiles, runIds } from "./run-files.ts";
 
@@ -29,7 +30,7 @@ export interface Artifact extends Blob {
   readonly media: string;
 }
 
-export type Ledger = Omit<Cost, "seconds"> & { readonly seconds: number };
+export type { Ledger } from "./ledger.ts";
 
 export interface Run {
   /** Unique under its root: the name and a number. */
@@ -51,8 +52,10 @@ export interface Run {
   artifacts(): readonly Artifact[];
   /** The bytes of the newest artifact of a name. @throws Error when it is absent, missing or damaged. */
   read(name: string): Buffer;
-  /** Adds to the ledger: what a search or a rollout cost. */
+  /** Adds to the ledger: what a search cost, or the seconds of training steps. A notebook cell shows what it spends. */
   spend(cost: Partial<Cost>, purpose?: string): void;
+  /** Runs work that takes a meter and books what it spent: `run.metered("rollout", (meter) => rolloutClip(model, { ..., meter }))`. */
+  metered<T>(purpose: string, work: (meter: Meter) => Promise<T>): Promise<T>;
   /** Totals of the ledger. */
   cost(): Ledger;
   tag(...tags: string[]): void;
@@ -189,6 +192,7 @@ function attach(root: string, id: string): Run {
     );
     out.write(lines.join(""));
   };
+  const showSpending = ledgerLine(id);
   const events = (type: string) => files.rows("@events").filter((event) => event["type"] === type);
   const finished = () => events("finish").at(-1);
 
@@ -219,8 +223,12 @@ function attach(root: string, id: string): Run {
       }
       return getBlob(root, artifact.sha256);
     },
-    spend: (cost, purpose = "") => append("@ledger", { ...cost, purpose }),
-    cost: () => total(files.rows("@ledger")),
+    spend(cost, purpose = "") {
+      append("@ledger", { ...cost, purpose });
+      showSpending(cost, () => runFacts(run));
+    },
+    metered: (purpose, work) => booked(work, (cost) => run.spend(cost, purpose)),
+    cost: () => totalCost(files.rows("@ledger")),
     tag: (...tags) =>
       append(
         "@events",
@@ -264,15 +272,34 @@ function mediaOf(name: string): string {
   return types[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream";
 }
 
-function total(rows: readonly Row[]): Ledger {
-  const sum = { nfe: 0, calls: 0, forwards: 0, cacheWrites: 0, verifierCalls: 0, seconds: 0 };
-  for (const row of rows) {
-    for (const key of Object.keys(sum) as (keyof typeof sum)[]) {
-      const value = row[key];
-      if (typeof value === "number" && Number.isFinite(value)) sum[key] += value;
-    }
-  }
-  return sum;
+/** What a report says of a run: what it was, and what it cost. */
+export interface RunFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly created: string;
+  readonly configHash: string;
+  readonly config: unknown;
+  readonly seeds: readonly number[];
+  readonly inputs: readonly { readonly path: string; readonly sha256: string }[];
+  readonly ledger: Readonly<Record<string, number>>;
+  readonly code: CodeState;
+  readonly device: string | null;
+}
+
+export function runFacts(run: Run): RunFacts {
+  const { created, configHash, seeds, inputs, code, device } = run.manifest;
+  return {
+    id: run.id,
+    name: run.name,
+    created,
+    configHash,
+    config: run.config,
+    seeds,
+    inputs: inputs.map(({ path, sha256: hash }) => ({ path: basename(path), sha256: hash })),
+    ledger: { ...run.cost() },
+    code,
+    device,
+  };
 }
 
 function summary(run: Run): string {

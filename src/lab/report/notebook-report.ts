@@ -5,6 +5,9 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { z } from "zod";
+import { runMediaType } from "../ledger.ts";
+import type { RunFacts } from "../run.ts";
 import { type Block, bundleBlocks, type MimeBundle } from "./blocks.ts";
 import { makeReport, type Report, type ReportOptions, strippedNotebook } from "./report.ts";
 
@@ -54,11 +57,45 @@ export function notebookReport(path: string, options: Partial<ReportOptions> = {
     fileName: basename(path),
     notebook: strippedNotebook(JSON.stringify({ ...JSON.parse(text), ...upgraded(text) })),
   };
-  return makeReport({ ...options, title, madeBy: "notebook", notebook }, async () => [
-    ...notes.map((note): Block => ({ type: "note", text: note })),
-    ...cells.flatMap((cell, i) => cellBlocks(cell, i, title)),
-  ]);
+  return makeReport(
+    { ...options, title, madeBy: "notebook", notebook },
+    async () => [
+      ...notes.map((note): Block => ({ type: "note", text: note })),
+      ...cells.flatMap((cell, i) => cellBlocks(cell, i, title)),
+    ],
+    shownRuns(cells),
+  );
 }
+
+/** Runs as the cells that spent on them showed them; the last showing has the whole ledger. What is no run is passed over. */
+function shownRuns(cells: readonly NotebookCell[]): RunFacts[] {
+  const shown = cells
+    .flatMap((cell) => cell.outputs ?? [])
+    .map((output) => runShape.safeParse(output.data?.[runMediaType]))
+    .flatMap((parsed) => (parsed.success ? [parsed.data] : []));
+  return [...new Map(shown.map((run) => [run.id, run])).values()];
+}
+
+const words = z.string();
+const hashOrNone = words.nullable();
+const runShape = z.object({
+  id: words,
+  name: words,
+  created: words,
+  configHash: words,
+  config: z.unknown(),
+  seeds: z.array(z.number()),
+  inputs: z.array(z.object({ path: words, sha256: words })),
+  ledger: z.record(words, z.number()),
+  code: z.object({
+    commit: hashOrNone,
+    isDirty: z.boolean().nullable(),
+    diffHash: hashOrNone,
+    lockfileHash: hashOrNone,
+    version: words,
+  }),
+  device: words.nullable(),
+});
 
 /** An old notebook's embedded source is in the new format, so that the kernel can run it. */
 function upgraded(text: string): object {

@@ -7,6 +7,7 @@ import type { Spec } from "../../plot/render.ts";
 import type { Row } from "../../plot/row.ts";
 import { canonicalJson, sha256 } from "../hash.ts";
 import type { CodeState, Machine } from "../provenance.ts";
+import type { RunFacts } from "../run.ts";
 
 export interface PayloadFigure {
   readonly id: string;
@@ -26,19 +27,6 @@ export interface PayloadClaim {
   readonly hash: string;
 }
 
-export interface PayloadRun {
-  readonly id: string;
-  readonly name: string;
-  readonly created: string;
-  readonly configHash: string;
-  readonly config: unknown;
-  readonly seeds: readonly number[];
-  readonly inputs: readonly { readonly path: string; readonly sha256: string }[];
-  readonly ledger: Readonly<Record<string, number>>;
-  readonly code: CodeState;
-  readonly device: string | null;
-}
-
 export interface Payload {
   readonly format: "zoetrope-report-1";
   readonly title: string;
@@ -47,7 +35,7 @@ export interface Payload {
   readonly fileName: string;
   readonly figures: readonly PayloadFigure[];
   readonly claims: readonly PayloadClaim[];
-  readonly runs: readonly PayloadRun[];
+  readonly runs: readonly RunFacts[];
   readonly code: CodeState;
   readonly machine: Machine;
   readonly device: string | null;

@@ -15,7 +15,7 @@ import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { packageRoot } from "../../tensor/package-root.ts";
 import { tf } from "../../tensor/tf.ts";
 import { type CodeState, codeState, machine } from "../provenance.ts";
-import type { Run } from "../run.ts";
+import { type Run, type RunFacts, runFacts } from "../run.ts";
 import { escapeHtml } from "../table.ts";
 import { type Block, blocksOf } from "./blocks.ts";
 import { renderPage } from "./page.ts";
@@ -109,18 +109,20 @@ function dedent(text: string): string {
     .join("\n");
 }
 
-/** A report of blocks that are made when it is written. */
+/** A report of blocks that are made when it is written; `known` are runs of which only what was shown is at hand. */
 export function makeReport(
   options: ReportOptions & {
     readonly madeBy?: "notebook" | "template";
     readonly notebook?: Payload["source"];
   },
   makeBlocks: (onRun: (run: Run) => void) => Promise<readonly Block[]>,
+  known: readonly RunFacts[] = [],
 ): Report {
   const { title, author = "", isInteractive = true } = options;
   const html = async (fileName = "report.html"): Promise<string> => {
-    const runs = new Map((options.runs ?? []).map((run) => [run.id, run]));
-    const blocks = await makeBlocks((run) => runs.set(run.id, run));
+    const runs = new Map(known.map((facts) => [facts.id, facts]));
+    for (const run of options.runs ?? []) runs.set(run.id, runFacts(run));
+    const blocks = await makeBlocks((run) => runs.set(run.id, runFacts(run)));
     const payload = payloadOf(options, blocks, [...runs.values()], fileName);
     const hasFigures = blocks.some((block) => block.type === "figure");
     return renderPage({
@@ -162,7 +164,7 @@ function payloadOf(
     readonly notebook?: Payload["source"];
   },
   blocks: readonly Block[],
-  runs: readonly Run[],
+  runs: readonly RunFacts[],
   fileName: string,
 ): Payload {
   const figures = blocks.filter((block) => block.type === "figure");
@@ -187,18 +189,7 @@ function payloadOf(
       high: plainNumber(high),
       hash,
     })),
-    runs: runs.map((run) => ({
-      id: run.id,
-      name: run.name,
-      created: run.manifest.created,
-      configHash: run.manifest.configHash,
-      config: run.config,
-      seeds: run.manifest.seeds,
-      inputs: run.manifest.inputs.map(({ path, sha256 }) => ({ path: basename(path), sha256 })),
-      ledger: { ...run.cost() },
-      code: run.manifest.code,
-      device: run.manifest.device,
-    })),
+    runs,
     code: options.code ?? codeState(),
     machine: machine(),
     device: tf.engine().backendName ?? null,

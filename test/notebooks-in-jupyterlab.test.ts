@@ -1,0 +1,134 @@
+/**
+ * The notebooks as a reader meets them: opened in an unmodified JupyterLab with the outputs that are committed. Charts
+ * must be live Vega, clips must play, formulas and the picture on top must show, and nothing may look like an error.
+ * With ZOETROPE_PICTURES=1 every notebook is photographed from top to bottom into artefacts/.
+ */
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { isCodeCell, type Notebook } from "../kernel/nbformat/notebook.ts";
+import { injectParameters } from "../kernel/nbformat/parameters.ts";
+import { readNotebookFile } from "../kernel/nbformat/read.ts";
+import { writeNotebookFile } from "../kernel/nbformat/write.ts";
+import { packageRoot } from "../kernel/package-root.ts";
+import { artefacts, type JupyterLab, type NotebookPage, startJupyterLab } from "./kernel/jupyterlab.ts";
+import { skipOrFail } from "./kernel/skip-or-fail.ts";
+
+const source = join(packageRoot, "notebooks");
+const names = readdirSync(source).filter(
+  (name) => /^\d\d-[\w-]+\.ipynb$/.test(name) && !name.includes(".fast."),
+);
+const takesPictures = process.env["ZOETROPE_PICTURES"] === "1";
+
+let scratch = "";
+let lab: JupyterLab | undefined;
+let reason = "";
+const before: Record<string, string | undefined> = {};
+
+beforeAll(async () => {
+  scratch = mkdtempSync(join(tmpdir(), "zoetrope-notebooks-lab-"));
+  // Cells read ../data: a copy of the folder beside the repository's own data.
+  const folder = join(scratch, "notebooks");
+  mkdirSync(folder);
+  cpSync(join(source, "figures"), join(folder, "figures"), { recursive: true });
+  cpSync(join(packageRoot, "data", "prompts"), join(scratch, "data", "prompts"), { recursive: true });
+  cpSync(join(packageRoot, "data", "vbench"), join(scratch, "data", "vbench"), { recursive: true });
+  for (const name of names) cpSync(join(source, name), join(folder, name));
+  const { notebook } = readNotebookFile(join(source, names[0]!));
+  writeNotebookFile(join(folder, "fast.ipynb"), await injectParameters(notebook, { fast: true }));
+  for (const [key, value] of [
+    ["ZOETROPE_RUNS", join(scratch, "runs")],
+    ["ZOETROPE_REPORTS", join(scratch, "reports")],
+  ] as const) {
+    before[key] = process.env[key];
+    process.env[key] = value;
+  }
+  const started = await startJupyterLab({ folder });
+  if ("reason" in started) reason = started.reason;
+  else lab = started;
+}, 180_000);
+afterAll(async () => {
+  await lab?.close();
+  for (const [key, value] of Object.entries(before)) {
+    if (value === undefined) delete process.env[key];
+    else process.env[key] = value;
+  }
+  rmSync(scratch, { recursive: true, force: true });
+}, 30_000);
+beforeEach((context) => {
+  if (lab === undefined) skipOrFail(context, reason);
+});
+
+/** How many outputs of a notebook have a media type that matches. */
+function count(notebook: Notebook, matches: (bundle: Readonly<Record<string, unknown>>) => boolean): number {
+  return notebook.cells
+    .filter(isCodeCell)
+    .flatMap((cell) => cell.outputs)
+    .filter((output) => "data" in output && matches(output.data)).length;
+}
+
+const isChart = (bundle: Readonly<Record<string, unknown>>) => "application/vnd.vegalite.v5+json" in bundle;
+const isClip = (bundle: Readonly<Record<string, unknown>>) =>
+  String(bundle["text/html"] ?? "").includes("<video");
+
+/** What is on the page, as the reader sees it. */
+function seen(page: Page) {
+  return page.evaluate(() => {
+    const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)];
+    const clips = all("video") as HTMLVideoElement[];
+    const [picture] = all(".jp-MarkdownCell img") as HTMLImageElement[];
+    return {
+      charts: all(".vega-embed canvas, .vega-embed svg.marks").filter((chart) => chart.clientWidth > 60)
+        .length,
+      clips: clips.filter((clip) => clip.readyState >= 2 && clip.videoWidth > 0 && clip.error === null)
+        .length,
+      playing: clips.filter((clip) => clip.currentTime > 0 && !clip.paused).length,
+      formulas: all("mjx-container, .MathJax").length,
+      pictureWidth: picture?.naturalWidth ?? 0,
+      errors: all(
+        '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"], .jp-RenderedVegaCommon5 .vega-error',
+      ).map((element) => element.textContent ?? ""),
+      rawTex: all(".jp-MarkdownOutput p").filter((element) => (element.textContent ?? "").includes("$$"))
+        .length,
+    };
+  });
+}
+
+/** The whole notebook in slices of a screen. */
+async function photograph(shown: NotebookPage, name: string): Promise<void> {
+  mkdirSync(artefacts, { recursive: true });
+  const outer = shown.page.locator(".jp-NotebookPanel-notebook .jp-WindowedPanel-outer");
+  const height = await outer.evaluate((element) => element.scrollHeight);
+  const step = (await outer.evaluate((element) => element.clientHeight)) - 40;
+  for (let top = 0, part = 0; top < height; top += step, part++) {
+    await outer.evaluate((element, at) => {
+      element.scrollTop = at;
+    }, top);
+    await shown.page.waitForTimeout(250);
+    await shown.screenshot(`${name.replace(".ipynb", "")}-${String(part).padStart(2, "0")}`);
+  }
+}
+
+describe.each(names)("%s, opened", (name) => {
+  it("shows every chart, clip, formula and the picture on top, and no error", async () => {
+    const { notebook } = readNotebookFile(join(source, name));
+    const shown = await lab!.open(name, { height: 1300 });
+    try {
+      const wanted = { charts: count(notebook, isChart), clips: count(notebook, isClip) };
+      await expect
+        .poll(() => seen(shown.page), { timeout: 40_000, interval: 300 })
+        .toMatchObject({ ...wanted, playing: wanted.clips, errors: [], rawTex: 0 });
+      const page = await seen(shown.page);
+      expect(page.pictureWidth).toBeGreaterThan(200);
+      const hasFormulas = notebook.cells.some(
+        (cell) => cell.cell_type === "markdown" && cell.source.includes("$$"),
+      );
+      if (hasFormulas) expect(page.formulas).toBeGreaterThan(0);
+      if (takesPictures) await photograph(shown, name);
+    } finally {
+      await shown.close();
+    }
+  }, 120_000);
+});
