@@ -13,8 +13,9 @@ import { guided } from "../diffusion/guidance.ts";
 import { type Meter, metered, meteredNetwork } from "../diffusion/nfe.ts";
 import { euler, type Solver, type SolverMemory } from "../diffusion/solvers.ts";
 import { checkSchedule, type Schedule, shiftedSchedule } from "../diffusion/timesteps.ts";
-import type { CausalWan, HistoryOptions } from "../model/causal-wan.ts";
+import type { HistoryOptions } from "../model/causal-wan.ts";
 import type { HistoryPolicy } from "../model/history-policy.ts";
+import { withHistory } from "../model/with-history.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { Codec } from "../video/codec.ts";
 import { unstackVideos } from "../video/dataset.ts";
@@ -191,21 +192,11 @@ async function denoiseChunk(
 /** The denoiser under the asked history policy, guidance and meter. */
 function prepared(denoiser: Denoiser, options: RolloutOptions): Denoiser {
   const { history, recorder, maxDistance, mergeWrites, guidanceScale = 1, meter } = options;
-  let network = denoiser;
-  if (history || recorder || maxDistance !== undefined || mergeWrites !== undefined) {
-    if (!("withHistory" in denoiser)) {
-      throw new TypeError(
-        `Cannot change the history of ${denoiser.name} as it has a fixed one. Leave out "history" and its options.`,
-      );
-    }
-    const model = denoiser as CausalWan;
-    const changes = {
-      ...(recorder && { recorder }),
-      ...(maxDistance !== undefined && { maxDistance }),
-      ...(mergeWrites !== undefined && { mergeWrites }),
-    };
-    network = model.withHistory(history ?? model.historyPolicy, changes);
-  }
+  let network = withHistory(denoiser, history, {
+    ...(recorder && { recorder }),
+    ...(maxDistance !== undefined && { maxDistance }),
+    ...(mergeWrites !== undefined && { mergeWrites }),
+  });
   if (meter) network = meteredNetwork(network, meter);
   network = guided(network, { scale: guidanceScale });
   return meter ? metered(network, meter) : network;

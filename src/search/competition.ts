@@ -7,7 +7,7 @@ import type { Verifier } from "../verify/verifier.ts";
 import { ranking, type Scored } from "./strategy.ts";
 
 /** One row per finished and judged candidate: the best so far against what was spent so far. */
-export interface SearchRow {
+export type SearchRow = {
   readonly strategy: string;
   /** Finished candidates so far. */
   readonly n: number;
@@ -23,7 +23,7 @@ export interface SearchRow {
   readonly verifierCalls: number;
   readonly failures: number;
   readonly seconds: number;
-}
+};
 
 export interface Competition {
   readonly finished: readonly Scored[];

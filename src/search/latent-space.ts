@@ -13,6 +13,8 @@ import { type Meter, meter, metered } from "../diffusion/nfe.ts";
 import { dataFrom } from "../diffusion/path.ts";
 import { type Solver, sdeDpmSolver } from "../diffusion/solvers.ts";
 import { type Schedule, shiftedSchedule } from "../diffusion/timesteps.ts";
+import type { HistoryPolicy } from "../model/history-policy.ts";
+import { withHistory } from "../model/with-history.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { type Video, video } from "../video/video.ts";
 import { type Candidate, comparePositions, finishedChunks, type Position } from "./candidate.ts";
@@ -41,6 +43,8 @@ export interface SearchSpaceOptions extends DenoisePlan {
   readonly chunks?: number;
   /** Latents to pixels; default: the latents are RGB pixels. */
   readonly codec?: { decode(latents: Tensor): Tensor };
+  /** What a chunk may look back at, for models that let it be chosen; default: the model's own policy. */
+  readonly history?: HistoryPolicy;
   readonly image?: ImagePlan;
   /** Candidates in one network call; speed and memory only, never the result. Default 8. */
   readonly batchSize?: number;
@@ -56,15 +60,15 @@ interface Stage {
   readonly size: number;
 }
 
-/** @throws RangeError for a chunk count, step count or batch size below 1. */
+/** @throws RangeError for a chunk count, step count or batch size below 1; TypeError for `history` where it is fixed. */
 export function searchSpace(model: Denoiser, options: SearchSpaceOptions): SearchSpace {
-  const { prompt, chunks = 1, codec, image, batchSize = 8, fps = 8, cost = meter() } = options;
+  const { prompt, chunks = 1, codec, history, image, batchSize = 8, fps = 8, cost = meter() } = options;
   for (const [name, value] of Object.entries({ chunks, batchSize })) {
     if (!(Number.isInteger(value) && value >= 1)) {
       throw new RangeError(`Cannot search as "${name}" must be a positive integer: got ${value}.`);
     }
   }
-  const following = stage(metered(model, cost), options);
+  const following = stage(metered(withHistory(model, history), cost), options);
   const first = image ? stage(metered(image.denoiser, cost), image) : following;
   if (first.denoiser.chunkShape.slice(1).join() !== following.denoiser.chunkShape.slice(1).join()) {
     throw new RangeError(

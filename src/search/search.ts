@@ -42,6 +42,8 @@ export interface SearchOptions {
   readonly resume?: readonly JournalRecord[];
   /** Called with each record as it is made: append it to a file, and the search can be resumed. */
   readonly onRecord?: (record: JournalRecord) => void;
+  /** Gets the rows of the finished search under "search", e.g. a run of the store. */
+  readonly run?: { append(kind: string, rows: readonly SearchRow[]): void };
   /** Called with each event: live charts and trees. */
   readonly onEvent?: (event: Stamped) => void;
 }
@@ -234,6 +236,7 @@ export async function search(
     );
   }
   const [winner] = await space.decode([finished[best]!.candidate]);
+  options.run?.append("search", race.rows);
   return Object.freeze({
     best: { ...finished[best]!, video: winner! },
     finished,
