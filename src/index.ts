@@ -76,12 +76,8 @@ export {
 } from "./metrics/vbench/leaderboard.ts";
 export { type LintFinding, lintVbench } from "./metrics/vbench/lint.ts";
 export { preflight } from "./metrics/vbench/preflight.ts";
-export {
-  loadEvalResults,
-  mergeResults,
-  writeEvalResults,
-  writeSubmission,
-} from "./metrics/vbench/result-files.ts";
+export { loadEvalResults, mergeResults, writeEvalResults } from "./metrics/vbench/result-files.ts";
+export { loadSubmissionZip, writeSubmission, writeSubmissionZip } from "./metrics/vbench/submission.ts";
 export {
   competitionScores,
   vbench2Totals,
@@ -159,6 +155,7 @@ export {
   type Device,
   type DeviceName,
   device,
+  hasBf16,
   type Precision,
   setThreads,
   useDevice,

@@ -3,14 +3,22 @@ import type { Condition, History } from "../../src/diffusion/denoiser.ts";
 import type { CausalWan } from "../../src/model/causal-wan.ts";
 import { dense, routing, sinkWindow, slidingWindow } from "../../src/model/history-policy.ts";
 import { useDevice } from "../../src/tensor/device.ts";
+import { randn } from "../../src/tensor/ops/randn.ts";
+import { rng } from "../../src/tensor/rng.ts";
 import { type Tensor, tf } from "../../src/tensor/tf.ts";
-import { tinyClip, tinyModel } from "./tiny-model.ts";
+import { tinyModel } from "./tiny-model.ts";
 
 const texts = ["a red ball bounces on the floor", "a blue square glides sideways", "a green triangle"];
 
 beforeAll(async () => {
   await useDevice("auto");
 });
+
+/** [3, chunks frames, H, W, C] of standard normals. */
+function clipOf(model: CausalWan, chunks: number): Tensor {
+  const [frames, height, width, channels] = model.chunkShape;
+  return randn([3, chunks * frames, height, width, channels], rng(3).at("clip"));
+}
 
 const rowsOf = (x: Tensor, rows: readonly number[]) => tf.gather(x, tf.tensor1d([...rows], "int32"));
 const conditionOf = (model: CausalWan, rows: readonly number[]): Condition =>
@@ -45,7 +53,7 @@ describe("histories made apart and joined go on as if they had been made togethe
     for (const chunks of [1, 2, 7]) {
       test(`${policy.name}, ${chunks} chunks`, () => {
         const model = tinyModel({ history: policy });
-        const clip = tinyClip(model, chunks + 2, 3, 3);
+        const clip = clipOf(model, chunks + 2);
         const frames = model.chunkShape[0];
         const xt = clip.slice([0, (chunks + 1) * frames, 0, 0, 0], [-1, frames, -1, -1, -1]);
         const together = model.velocity(
@@ -72,11 +80,8 @@ describe("histories made apart and joined go on as if they had been made togethe
 
 test("a joined history frees what it holds, and leaves its parts alone", () => {
   const model = tinyModel();
-  const clip = tinyClip(model, 3, 3, 3);
-  const parts = tf.tidy(() => [
-    grown(model, clip, [0], 2, { isSettled: true }),
-    grown(model, clip, [1, 2], 2, { isSettled: true }),
-  ]);
+  const clip = clipOf(model, 3);
+  const parts = [[0], [1, 2]].map((rows) => grown(model, clip, rows, 2, { isSettled: true }));
   const before = tf.memory().numTensors;
   const joined = parts[0]!.join!([parts[1]!]);
   expect(tf.memory().numTensors).toBeGreaterThan(before);
@@ -87,7 +92,7 @@ test("a joined history frees what it holds, and leaves its parts alone", () => {
 
 test("histories of different lengths are not joined", () => {
   const model = tinyModel();
-  const clip = tinyClip(model, 3, 3, 3);
+  const clip = clipOf(model, 3);
   const short = grown(model, clip, [0], 1, { isSettled: false });
   const long = grown(model, clip, [1], 2, { isSettled: false });
   expect(() => short.join!([long])).toThrow(

@@ -8,7 +8,9 @@ import { type VbenchKey, vbenchKey, vbenchKeys } from "./constants.ts";
 import { parseCsv, writeCsv } from "./csv.ts";
 import { type LintFinding, lintVbench } from "./lint.ts";
 import { readEvalResults } from "./result-files.ts";
+import { readSubmission } from "./submission.ts";
 import { missingOf, type Raw, type VbenchTotals, vbenchTotals } from "./totals.ts";
+import { readZip } from "./zip-file.ts";
 
 export interface LeaderboardRow {
   readonly model: string;
@@ -73,12 +75,15 @@ function toRow(model: string, cells: ReadonlyMap<VbenchKey | keyof VbenchTotals,
   }
   const percent = numbers.some(([, cell]) => cell.marked || cell.value > 1.5);
   const unit = percent ? 0.01 : 1;
+  const small = numbers.filter(([, cell]) => !cell.marked && cell.value > 0 && cell.value <= 1).length;
   const raw: { [D in VbenchKey]?: number } = {};
   const printed: { -readonly [T in keyof VbenchTotals]?: number } = {};
   let decimals = 0;
   for (const [key, cell] of numbers) {
     decimals = Math.max(decimals, cell.decimals);
-    if (percent && !cell.marked && cell.value > 0 && cell.value <= 1 && cell.decimals > 2) {
+    // One small percentage is possible; several, or one with many digits, are fractions.
+    const isFraction = !cell.marked && cell.value > 0 && cell.value <= 1 && (cell.decimals > 2 || small > 2);
+    if (percent && isFraction) {
       findings.push({
         rule: "units",
         dimensions: [key],
@@ -112,6 +117,7 @@ export function readLeaderboard(text: string, name = "the file"): LeaderboardRow
     ),
   );
   const modelAt = named >= 0 ? named : keys.indexOf(undefined);
+  const unknown = header.filter((_, i) => !keys[i] && i !== modelAt).map((label) => `"${label.trim()}"`);
   return lines.map((line, i) => {
     const cells = new Map<VbenchKey | keyof VbenchTotals, Cell>();
     keys.forEach((key, column) => {
@@ -119,9 +125,16 @@ export function readLeaderboard(text: string, name = "the file"): LeaderboardRow
       if (key && cell) cells.set(key, cell);
     });
     const row = toRow(modelAt >= 0 && line[modelAt] ? line[modelAt]!.trim() : `row ${i + 1}`, cells);
-    if (line.length === header.length) return row;
-    const message = `The row has ${line.length} fields, the header ${header.length}.`;
-    return { ...row, findings: [{ rule: "columns" as const, message }, ...row.findings] };
+    const findings = [...row.findings];
+    if (line.length !== header.length) {
+      const message = `The row has ${line.length} fields, the header ${header.length}.`;
+      findings.unshift({ rule: "columns" as const, message });
+    }
+    if (unknown.length > 0 && missingOf(vbenchKeys, row.raw).length > 0) {
+      const message = `Ignored the columns ${unknown.join(", ")}: not among the sixteen dimensions.`;
+      findings.push({ rule: "columns" as const, message });
+    }
+    return { ...row, findings };
   });
 }
 
@@ -157,6 +170,11 @@ export function scoreRow(row: LeaderboardRow): ScoredRow {
   };
 }
 
+/** A note made while reading result files, as a finding. */
+function noteFinding(message: string): LintFinding {
+  return { rule: message.startsWith("Read ") ? "units" : "columns", message };
+}
+
 /** A value of an official JSON is [aggregate, ...] or a number under one of VBench's names. */
 function jsonRows(value: unknown, model: string, path: string): LeaderboardRow[] {
   if (Array.isArray(value)) {
@@ -180,7 +198,7 @@ function jsonRows(value: unknown, model: string, path: string): LeaderboardRow[]
     ) as Partial<VbenchTotals>;
     const findings = notes
       .filter((note) => !/Ignored "(quality|semantic|total)/i.test(note))
-      .map((message) => ({ rule: "units" as const, message }));
+      .map(noteFinding);
     // Full precision: only the last digits of the sum may differ.
     return [{ model: typeof label === "string" ? label : model, raw, printed, halfUnit: 5e-5, findings }];
   }
@@ -194,13 +212,19 @@ function jsonRows(value: unknown, model: string, path: string): LeaderboardRow[]
 }
 
 /**
- * Scores a file: an official `_eval_results.json` (one model, named after the file; also {model: results} and lists), or
- * a CSV with one model a row. Rows come in the file's order.
+ * Scores a file: an official `_eval_results.json` (one model, named after the file; also {model: results} and lists), a
+ * submission's zip (one model), or a CSV with one model a row. Rows come in the file's order.
  */
 export async function scoreVbenchFile(path: string): Promise<ScoredRow[]> {
-  const text = await readFile(path, "utf8").catch((cause) => {
+  const bytes = await readFile(path).catch((cause) => {
     throw new Error(`Cannot score ${path}: the file cannot be read. Check the path.`, { cause });
   });
+  const model = basename(path).replace(/(_eval_results)?\.(json|zip)$/i, "");
+  if (bytes.subarray(0, 2).toString() === "PK") {
+    const { raw, notes } = readSubmission(readZip(bytes, path), path);
+    return [scoreRow({ model, raw, printed: {}, halfUnit: 5e-5, findings: notes.map(noteFinding) })];
+  }
+  const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
   const start = text.trimStart()[0];
   if (start !== "{" && start !== "[") return readLeaderboard(text, path).map(scoreRow);
   let value: unknown;
@@ -212,6 +236,5 @@ export async function scoreVbenchFile(path: string): Promise<ScoredRow[]> {
   } catch (cause) {
     throw new SyntaxError(`Cannot score ${path}: it starts like JSON but is not. Check the file.`, { cause });
   }
-  const model = basename(path).replace(/(_eval_results)?\.json$/i, "");
   return jsonRows(value, model, path).map(scoreRow);
 }

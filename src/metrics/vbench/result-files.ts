@@ -1,11 +1,9 @@
 /**
  * VBench's own files, in and out: `results_<time>_eval_results.json` ({dimension: [aggregate, [per video]]}),
- * `..._full_info.json` (prompt records) and the folder that is zipped for the leaderboard.
+ * `..._full_info.json` (prompt records). What is zipped of them for the leaderboard is in submission.ts.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { type VbenchKey, vbenchKey, vbenchKeys } from "./constants.ts";
-import { missingOf, type Raw } from "./totals.ts";
 
 /** One entry of a dimension's list; extra counts differ by dimension and are kept as they are. */
 export interface VbenchVideoResult {
@@ -104,41 +102,4 @@ export function readFullInfo(value: unknown, name = "the file"): VbenchPrompt[] 
 
 export function writeFullInfo(prompts: readonly VbenchPrompt[]): string {
   return `${JSON.stringify(prompts, null, 4)}\n`;
-}
-
-export interface SubmissionOptions {
-  /** Stamped into file names; no colons, so that the files exist on Windows too. Default: now, UTC. */
-  readonly time?: string;
-  readonly prompts?: readonly VbenchPrompt[];
-}
-
-/**
- * Writes the folder whose contents (not the folder itself) are zipped and submitted: one eval-results file a dimension.
- * @returns the names of the files written.
- * @throws RangeError while a dimension is missing: the scorer would silently take 0, and submissions cannot be undone.
- */
-export async function writeSubmission(
-  folder: string,
-  results: Pick<VbenchResults, "raw" | "perVideo">,
-  options: SubmissionOptions = {},
-): Promise<string[]> {
-  const missing = missingOf(vbenchKeys, results.raw as Raw<VbenchKey>);
-  if (missing.length > 0) {
-    throw new RangeError(
-      `Cannot write a submission without ${missing.join(", ")}: the leaderboard would count 0 for them. Measure or import them first.`,
-    );
-  }
-  const time = options.time ?? new Date().toISOString().slice(0, 19).replaceAll(":", "-");
-  await mkdir(folder, { recursive: true });
-  const written: string[] = [];
-  const save = async (name: string, text: string) => {
-    await writeFile(join(folder, name), text);
-    written.push(name);
-  };
-  for (const key of vbenchKeys) {
-    const one = { raw: { [key]: results.raw[key] }, perVideo: { [key]: results.perVideo[key] ?? [] } };
-    await save(`results_${time}_${key}_eval_results.json`, writeEvalResults(one));
-  }
-  if (options.prompts) await save(`results_${time}_full_info.json`, writeFullInfo(options.prompts));
-  return written;
 }

@@ -1,5 +1,4 @@
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -17,7 +16,6 @@ import {
   readEvalResults,
   readFullInfo,
   writeEvalResults,
-  writeSubmission,
 } from "../../../src/metrics/vbench/result-files.ts";
 import { vbenchTotals } from "../../../src/metrics/vbench/totals.ts";
 import { packageRoot } from "../../../src/tensor/package-root.ts";
@@ -82,6 +80,46 @@ describe("scoring files", () => {
       file("nan.json", JSON.stringify({ ...full, scene: 0.987654 }).replace("0.987654", "NaN")),
     );
     expect(gap!.total).toBeNull();
+  });
+
+  it("reads files with a byte order mark, quoted numbers and other columns, and says what it did not know", async () => {
+    const cells = vbenchKeys.map((key) => `"${(100 * full[key]).toFixed(2)}"`);
+    const header = `model,"Scene,old",${vbenchKeys.join(",")},date`;
+    const text = `\uFEFF${header}\r\n"a\nb",1,${cells.join(",")},2026\r\n`;
+    const [whole] = await scoreVbenchFile(file("bom.csv", text));
+    expect(whole).toMatchObject({ model: "a\nb", lint: [] });
+    expect(whole!.total).toBeCloseTo(83.24, 2);
+    const [bare] = await scoreVbenchFile(file("bom.json", `\uFEFF${JSON.stringify(full)}`));
+    expect(bare!.total).toBeCloseTo(83.24, 2);
+    const [typo] = await scoreVbenchFile(
+      file(
+        "typo.csv",
+        text.replace("dynamic_degree", "dynamic_degre").replace("object_class,", "object_class,"),
+      ),
+    );
+    expect(typo!.total).toBeNull();
+    expect(typo!.lint.map((finding) => finding.message)).toEqual([
+      'Ignored the columns "Scene,old", "dynamic_degre", "date": not among the sixteen dimensions.',
+      "No total: 1 of 16 dimensions missing (dynamic_degree).",
+    ]);
+    const [odd] = await scoreVbenchFile(file("odd.json", JSON.stringify({ ...full, charm: 1 })));
+    expect(odd!.lint).toEqual([
+      { rule: "columns", message: 'Ignored "charm": not one of the sixteen dimensions.' },
+    ]);
+  });
+
+  it("scores nothing of a header alone, refuses an empty file, and takes ten thousand rows in seconds", async () => {
+    expect(await scoreVbenchFile(file("head.csv", `model,${vbenchKeys.join(",")}\n`))).toEqual([]);
+    await expect(scoreVbenchFile(file("empty.csv", ""))).rejects.toThrow(/names none of the sixteen/);
+    await expect(scoreVbenchFile(file("bom-only.csv", "\uFEFF\n"))).rejects.toThrow(
+      /names none of the sixteen/,
+    );
+    const line = vbenchKeys.map((key) => (100 * full[key]).toFixed(2)).join(",");
+    const rows = Array.from({ length: 10_000 }, (_, i) => `m${i},${line}`);
+    const scored = await scoreVbenchFile(
+      file("many.csv", `model,${vbenchKeys.join(",")}\n${rows.join("\n")}\n`),
+    );
+    expect([scored.length, scored.at(-1)!.model]).toEqual([10_000, "m9999"]);
   });
 
   it("names what is wrong with files it cannot read", async () => {
@@ -175,6 +213,11 @@ describe("linter", () => {
       file("units.csv", `model,${vbenchKeys.join(",")}\nm,${cells.join(",")}\n`),
     );
     expect(scored!.lint[0]).toMatchObject({ rule: "units", dimensions: ["color"] });
+    const half = vbenchKeys.map((k, i) => (i % 2 ? full[k].toFixed(2) : (100 * full[k]).toFixed(2)));
+    const [mixed] = await scoreVbenchFile(
+      file("half.csv", `model,${vbenchKeys.join(",")}\nm,${half.join(",")}\n`),
+    );
+    expect(mixed!.lint.filter((finding) => finding.rule === "units")).toHaveLength(8);
   });
 });
 
@@ -199,24 +242,5 @@ describe("result files", () => {
     expect(() => readEvalResults([])).toThrow(/a list \(a _full_info\.json\?\)/);
     expect(() => readFullInfo({})).toThrow(/must be a list/);
     expect(() => readFullInfo([{ prompt_en: "a" }])).toThrow(/record 0 lacks prompt_en or dimension/);
-  });
-
-  it("write a submission of one file a dimension, without colons, and refuse an incomplete one", async () => {
-    const to = join(folder, "submission");
-    const prompts = [{ prompt_en: "a cat", dimension: ["color"] }];
-    const names = await writeSubmission(
-      to,
-      { raw: full, perVideo: {} },
-      { time: "2026-01-01-00-00-00", prompts },
-    );
-    expect(names).toHaveLength(17);
-    expect((await readdir(to)).sort()).toEqual([...names].sort());
-    expect(names.join()).not.toContain(":");
-    const back = mergeResults(
-      await Promise.all(names.slice(0, 16).map((name) => loadEvalResults(join(to, name)))),
-    );
-    expect(back.raw).toEqual(full);
-    const { color: _, ...gap } = full;
-    await expect(writeSubmission(to, { raw: gap, perVideo: {} })).rejects.toThrow(/without color.*count 0/);
   });
 });
