@@ -33,6 +33,7 @@ tf.registerBackend("native", () => new EngineBackend(nativeEngine()), 10);
 tf.registerBackend("wasm", () => new EngineBackend(wasmEngine()), 9);
 
 let current: Device | undefined;
+let inUse: Precision = "float32";
 
 /** Reasons why the faster devices were passed over, for the line that explains the pick. */
 type Attempt = { device: Device } | { reason: string };
@@ -40,18 +41,20 @@ type Attempt = { device: Device } | { reason: string };
 const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 
-function setPrecision(backend: EngineBackend, precision: Precision): void {
+function runsBf16({ engine }: EngineBackend): boolean {
+  return engine.name === "native" && (engine as NativeEngine).hasBf16 && engine.isa === "avx512";
+}
+
+function applyPrecision(backend: EngineBackend, precision: Precision): void {
   const { engine } = backend;
-  if (
-    precision === "bf16" &&
-    !(engine.name === "native" && (engine as NativeEngine).hasBf16 && engine.isa === "avx512")
-  ) {
+  if (precision === "bf16" && !runsBf16(backend)) {
     throw new Error(
       `Cannot use precision bf16 as the CPU must have AVX512_BF16 and run the native engine: got ${engine.name}, ${engine.isa}. ` +
         "Leave the precision at float32.",
     );
   }
   backend.call("set_precision", 0, precision === "bf16");
+  inUse = precision;
 }
 
 async function tryEngine(name: "native" | "wasm", precision: Precision): Promise<Attempt> {
@@ -73,7 +76,7 @@ async function tryEngine(name: "native" | "wasm", precision: Precision): Promise
   }
   const backend = tf.backend() as EngineBackend;
   const { engine } = backend;
-  setPrecision(backend, precision);
+  applyPrecision(backend, precision);
   const what = name === "native" ? `own kernels, ${engine.isa}` : "own kernels as WebAssembly";
   return {
     device: {
@@ -185,6 +188,7 @@ export async function useDevice(
   for (const candidate of name === "auto" ? (Object.keys(attempts) as DeviceName[]) : [name]) {
     const attempt = await attempts[candidate](name === "auto", precision);
     if ("device" in attempt) {
+      if (!(tf.backend() instanceof EngineBackend)) inUse = "float32";
       const why = passed.length > 0 ? `${attempt.device.why} (${passed.join("; ")})` : attempt.device.why;
       current = present({ ...attempt.device, why });
       return current;
@@ -208,6 +212,30 @@ export function device(): Device {
       ? `own kernels, ${mine.engine.isa}, ${threads} threads`
       : "set through tf.setBackend";
   return present({ backend, why: `${isa} (nobody picked a device)`, threads, memoryBytes: totalmem() });
+}
+
+/** Whether products in bf16 work here, on the device in use. */
+export function hasBf16(): boolean {
+  const backend = tf.backend();
+  return backend instanceof EngineBackend && runsBf16(backend);
+}
+
+/**
+ * Changes the precision of matrix products from now on, e.g. for the steps of a training.
+ * @returns the one before
+ * @throws Error where "bf16" does not work (`hasBf16`); nothing has changed then
+ */
+export function setPrecision(wanted: Precision): Precision {
+  const before = inUse;
+  if (wanted === before) return before;
+  const backend = tf.backend();
+  if (backend instanceof EngineBackend) applyPrecision(backend, wanted);
+  else if (wanted === "bf16")
+    throw new Error(
+      `Cannot use precision bf16 as the CPU must have AVX512_BF16 and run the native engine: got ${tf.getBackend()}. ` +
+        "Leave the precision at float32.",
+    );
+  return before;
 }
 
 /**

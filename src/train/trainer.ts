@@ -10,6 +10,7 @@ import { cellSignal } from "../diffusion/cell-signal.ts";
 import { logitNormal, mixture, type TimestepSampler, uniformTime } from "../diffusion/timesteps.ts";
 import type { CausalWan } from "../model/causal-wan.ts";
 import { chunkTokens } from "../model/config.ts";
+import { type Precision, setPrecision } from "../tensor/device.ts";
 import { rng } from "../tensor/rng.ts";
 import { tf } from "../tensor/tf.ts";
 import type { Codec } from "../video/codec.ts";
@@ -39,6 +40,11 @@ export interface TrainOptions {
   readonly optimizer?: Optimizer;
   readonly rate?: RateSchedule;
   readonly emaDecay?: number;
+  /**
+   * Of the matrix products of a step; default: the device's. "bf16" rounds their inputs where the CPU can (`hasBf16`);
+   * weights, optimiser state, sums and everything else stay float32.
+   */
+  readonly precision?: Precision;
   /** Odds that a clip's prompt is dropped, for guidance. */
   readonly promptDropout?: number;
   readonly seed?: number;
@@ -181,6 +187,7 @@ function fingerprint(
     emaDecay: plan.emaDecay,
     promptDropout: plan.promptDropout,
     seed: plan.seed,
+    ...(options.precision === "bf16" && { precision: options.precision }),
   };
 }
 
@@ -231,11 +238,13 @@ async function* run(
         signal.throwIfAborted();
       }
       const batch = latentBatch(clips, plan, step);
-      const { loss, grads, pastSeconds } = await batchGradient(model, objective, batch, {
-        step,
-        rng: rng(plan.seed).at("step", step),
-        microBatches: plan.microBatches,
-      });
+      const { loss, grads, pastSeconds } = await inPrecision(options.precision, () =>
+        batchGradient(model, objective, batch, {
+          step,
+          rng: rng(plan.seed).at("step", step),
+          microBatches: plan.microBatches,
+        }),
+      );
       batch.latents.dispose();
       if (!Number.isFinite(loss)) {
         tf.dispose([...grads.values()]);
@@ -243,7 +252,9 @@ async function* run(
       }
       const rate = plan.rate.factor(step, steps);
       const emaDecay = Math.min(plan.emaDecay, (step + 1) / (step + 10));
-      const gradNorm = await bound.step(grads, { step: step + 1, rate, emaDecay });
+      const gradNorm = await inPrecision(options.precision, () =>
+        bound.step(grads, { step: step + 1, rate, emaDecay }),
+      );
       tf.dispose([...grads.values()]);
       step++;
       progress.add({ loss, gradNorm, rate, pastSeconds });
@@ -257,6 +268,16 @@ async function* run(
     await keeper?.save(step);
   } finally {
     bound.dispose();
+  }
+}
+
+async function inPrecision<T>(precision: Precision | undefined, work: () => Promise<T>): Promise<T> {
+  if (precision === undefined) return work();
+  const before = setPrecision(precision);
+  try {
+    return await work();
+  } finally {
+    setPrecision(before);
   }
 }
 

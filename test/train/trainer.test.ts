@@ -6,7 +6,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest
 import { type CausalWan, causalWan } from "../../src/model/causal-wan.ts";
 import { presets } from "../../src/model/config.ts";
 import { worldText } from "../../src/model/text.ts";
-import { useDevice } from "../../src/tensor/device.ts";
+import { hasBf16, useDevice } from "../../src/tensor/device.ts";
 import { tf } from "../../src/tensor/tf.ts";
 import { listCheckpoints } from "../../src/train/checkpoint.ts";
 import { replayedErrors } from "../../src/train/forcing/replayed-errors.ts";
@@ -99,6 +99,25 @@ test("averaged weights follow slowly", async () => {
   expect(distance(model.weights.get(name)!)).toBeGreaterThan(0);
   expect(distance(training.averaged.weights.get(name)!)).toBeGreaterThan(0);
   expect(distance(training.averaged.weights.get(name)!)).toBeLessThan(distance(model.weights.get(name)!));
+});
+
+describe("precision", () => {
+  test("30 steps in bf16 follow the loss of float32, which is untouched after them", async () => {
+    const options = { ...base, steps: 30 };
+    const exact = losses(await rowsOf(train(tiny(), clips, options)));
+    if (!hasBf16()) {
+      await expect(rowsOf(train(tiny(), clips, { ...options, precision: "bf16" }))).rejects.toThrow(
+        /^Cannot use precision bf16/,
+      );
+      return;
+    }
+    const rounded = losses(await rowsOf(train(tiny(), clips, { ...options, precision: "bf16" })));
+    expect(rounded).not.toEqual(exact);
+    // An input is off by 2^-9 of itself at most, a loss by that of its parts; steps add up.
+    for (const [i, loss] of rounded.entries()) expect(Math.abs(loss / exact[i]! - 1)).toBeLessThan(0.01);
+    const again = losses(await rowsOf(train(tiny(), clips, { ...options, steps: 3 })));
+    expect(again).toEqual(exact.slice(0, 3));
+  });
 });
 
 describe("checkpoints", () => {

@@ -10,117 +10,149 @@ namespace ZT_NS {
 static bool bf16_on = false;
 
 #if VL == 16 && defined(__x86_64__) && defined(ZT_HAS_BF16)
-static ZT_INLINE uint32_t round_bf16(float x) {
-  uint32_t u;
-  __builtin_memcpy(&u, &x, 4);
-  if (x != x) return (u >> 16) | 0x40;
-  return (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+#define ZT_BF16 __attribute__((target("avx512bf16")))
+
+// 16 words: the neighbours of p[0..31] (n of them exist) as pairs.
+ZT_BF16 static ZT_INLINE vi pairs_along(const float* p, long n) {
+  const vf low = n >= VL ? load(p) : load_part(p, n > 0 ? n : 0);
+  const vf high = n >= 2 * VL ? load(p + VL) : load_part(p + VL, n > VL ? n - VL : 0);
+  return (vi)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
 }
-static ZT_INLINE uint32_t pair_bf16(float a, float b) { return round_bf16(a) | round_bf16(b) << 16; }
-// Vectors of rounded values in the low halves.
-static ZT_INLINE vi round_bf16(vf x) {
-  vi u = (vi)x;
-  vi r = u + splat_i(0x7fff) + ((u >> 16) & 1);
-  vi nan = x != x;
-  return (((nan & (u | splat_i(0x400000))) | (~nan & r)) >> 16) & splat_i(0xffff);
+// 16 words: lane i pairs p[i] with q[i] (n lanes exist; q may be null).
+ZT_BF16 static ZT_INLINE vi pairs_across(const float* p, const float* q, long n) {
+  const vf low = n >= VL ? load(p) : load_part(p, n > 0 ? n : 0);
+  const vf high = !q ? splat(0.0f) : n >= VL ? load(q) : load_part(q, n > 0 ? n : 0);
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
+                                         20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return (vi)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
+}
+// 16 words of depth from `at` of VL rows (n of them exist), transposed: r[p] holds word at + p of every row.
+ZT_BF16 static ZT_INLINE void words_of_rows(const float* x, long ld, long n, long at, long k, vf* r) {
+#pragma GCC unroll 16
+  for (int i = 0; i < VL; i++) r[i] = i < n ? (vf)pairs_along(x + i * ld + 2 * at, k - 2 * at) : splat(0.0f);
+  transpose(r);
 }
 
-static void pack_b_bf16(bool tb, long k, long n, const float* b, long ldb, uint32_t* o) {
+// B[k, n] -> panels of NR columns, each (k + 1) / 2 rows of NR words.
+ZT_BF16 static void pack_b_bf16(bool tb, long k, long n, const float* b, long ldb, uint32_t* o) {
   const long words = (k + 1) / 2;
   for (long j = 0; j < n; j += NR, o += words * NR) {
-    long w = n - j < NR ? n - j : NR;
-    if (tb) {
-      for (long q = 0; q < NR; q++) {
-        const float* s = b + (j + q) * ldb;
-        for (long p = 0; p < words; p++)
-          o[p * NR + q] = q < w ? pair_bf16(s[2 * p], 2 * p + 1 < k ? s[2 * p + 1] : 0) : 0;
+    const long w = n - j < NR ? n - j : NR;
+    for (long q = 0; q < NR; q += VL) {
+      uint32_t* d = o + q;
+      if (!tb) {
+        for (long p = 0; p < words; p++) {
+          const float* s = b + 2 * p * ldb + j + q;
+          *(viu*)(d + p * NR) = pairs_across(s, 2 * p + 1 < k ? s + ldb : 0, w - q);
+        }
+        continue;
       }
-      continue;
-    }
-    for (long p = 0; p < words; p++) {
-      const float *s = b + 2 * p * ldb + j, *t = s + ldb;
-      const bool odd = 2 * p + 1 >= k;
-      for (long q = 0; q < NR; q += VL) {
-        long r = w - q < VL ? (w - q < 0 ? 0 : w - q) : VL;
-        vf low = r == VL ? load(s + q) : load_part(s + q, r);
-        vf high = odd ? splat(0.0f) : r == VL ? load(t + q) : load_part(t + q, r);
-        *(viu*)(o + p * NR + q) = round_bf16(low) | round_bf16(high) << 16;
+      for (long p0 = 0; p0 < words; p0 += VL) {
+        vf r[VL];
+        words_of_rows(b + (j + q) * ldb, ldb, w - q, p0, k, r);
+        for (long p = 0; p < VL && p0 + p < words; p++) *(viu*)(d + (p0 + p) * NR) = (vi)r[p];
       }
     }
   }
 }
-static void pack_a_bf16(bool ta, long m, long k, const float* a, long lda, uint32_t* o) {
+// A[m, k] -> panels of MR rows, each (k + 1) / 2 columns of MR words; two panels to a vector.
+ZT_BF16 static void pack_a_bf16(bool ta, long m, long k, const float* a, long lda, uint32_t* o) {
   const long words = (k + 1) / 2;
-  for (long i = 0; i < m; i += MR, o += words * MR) {
-    long h = m - i < MR ? m - i : MR;
-    for (long q = 0; q < MR; q++) {
-      if (q >= h) {
-        for (long p = 0; p < words; p++) o[p * MR + q] = 0;
-      } else if (ta) {
-        const float* s = a + i + q;
-        for (long p = 0; p < words; p++)
-          o[p * MR + q] = pair_bf16(s[2 * p * lda], 2 * p + 1 < k ? s[(2 * p + 1) * lda] : 0);
+  typedef int32_t half __attribute__((vector_size(MR * 4), aligned(4)));
+  for (long i = 0; i < m; i += 2 * MR, o += 2 * words * MR) {
+    const long h = m - i;
+    for (long p0 = 0; p0 < words; p0 += VL) {
+      vf r[VL];
+      const long end = words - p0 < VL ? words - p0 : VL;
+      if (ta) {
+        for (long p = 0; p < end; p++) {
+          const float* s = a + 2 * (p0 + p) * lda + i;
+          r[p] = (vf)pairs_across(s, 2 * (p0 + p) + 1 < k ? s + lda : 0, h);
+        }
       } else {
-        const float* s = a + (i + q) * lda;
-        for (long p = 0; p < words; p++) o[p * MR + q] = pair_bf16(s[2 * p], 2 * p + 1 < k ? s[2 * p + 1] : 0);
+        words_of_rows(a + i * lda, lda, h, p0, k, r);
+      }
+      for (long p = 0; p < end; p++) {
+        const __m512i v = (__m512i)r[p];
+        *(half*)(o + (p0 + p) * MR) = (half)_mm512_castsi512_si256(v);
+        if (h > MR) *(half*)(o + (words + p0 + p) * MR) = (half)_mm512_extracti64x4_epi64(v, 1);
       }
     }
   }
 }
-template <int H>
-__attribute__((target("avx512bf16"))) static void tile_bf16(const Gemm& g, long words, const uint32_t* a, const uint32_t* b,
-                                                            long row, long col, long w, bool first, bool last) {
-  vf c[H][NV];
+template <int H, int N>
+ZT_BF16 static void tile_bf16(const Gemm& g, long words, const uint32_t* a, const uint32_t* b, long row, long col, long w,
+                              bool first, bool last) {
+  vf c[H][N];
 #pragma GCC unroll 16
   for (int i = 0; i < H; i++)
 #pragma GCC unroll 4
-    for (int j = 0; j < NV; j++) c[i][j] = splat(0.0f);
+    for (int j = 0; j < N; j++) c[i][j] = splat(0.0f);
   for (long p = 0; p < words; p++) {
-    __m512bh bv[NV];
+    __m512bh bv[N];
 #pragma GCC unroll 4
-    for (int j = 0; j < NV; j++) bv[j] = (__m512bh)_mm512_loadu_si512(b + j * VL);
+    for (int j = 0; j < N; j++) bv[j] = (__m512bh)_mm512_loadu_si512(b + j * VL);
 #pragma GCC unroll 16
     for (int i = 0; i < H; i++) {
       __m512bh av = (__m512bh)_mm512_set1_epi32((int)a[i]);
 #pragma GCC unroll 4
-      for (int j = 0; j < NV; j++) c[i][j] = (vf)_mm512_dpbf16_ps((__m512)c[i][j], av, bv[j]);
+      for (int j = 0; j < N; j++) c[i][j] = (vf)_mm512_dpbf16_ps((__m512)c[i][j], av, bv[j]);
     }
     a += MR;
     b += NR;
   }
-  finish_tile<H>(g, c, row, col, w, first, last);
+  finish_tile<H, N>(g, c, row, col, w, first, last);
+}
+template <int N>
+static void tile_rows_bf16(long h, const Gemm& g, long words, const uint32_t* a, const uint32_t* b, long row, long col, long w,
+                           bool first, bool last) {
+  switch (h) {
+    case 1: return tile_bf16<1, N>(g, words, a, b, row, col, w, first, last);
+    case 2: return tile_bf16<2, N>(g, words, a, b, row, col, w, first, last);
+    case 3: return tile_bf16<3, N>(g, words, a, b, row, col, w, first, last);
+    case 4: return tile_bf16<4, N>(g, words, a, b, row, col, w, first, last);
+    case 5: return tile_bf16<5, N>(g, words, a, b, row, col, w, first, last);
+    case 6: return tile_bf16<6, N>(g, words, a, b, row, col, w, first, last);
+    case 7: return tile_bf16<7, N>(g, words, a, b, row, col, w, first, last);
+    default: return tile_bf16<8, N>(g, words, a, b, row, col, w, first, last);
+  }
+}
+// Sums of the rows of op(A) over a block of depth, of the inputs as they are, in float32.
+static void add_row_sums_exact(const Gemm& g, long ic, long mc, long pc, long k, float* sums) {
+  if (!g.ta) {
+    for (long i = 0; i < mc; i++) {
+      vf s = splat(0.0f);
+      const float* a = g.a + (ic + i) * g.lda + pc;
+      long p = 0;
+      for (; p + VL <= k; p += VL) s += load(a + p);
+      if (p < k) s += load_part(a + p, k - p);
+      sums[i] = (pc == 0 ? 0 : sums[i]) + sum_lanes(s);
+    }
+    return;
+  }
+  for (long i = 0; i < mc; i += VL) {
+    const long n = mc - i < VL ? mc - i : VL;
+    const float* a = g.a + pc * g.lda + ic + i;
+    vf s = pc == 0 ? splat(0.0f) : load_part(sums + i, n);
+    for (long p = 0; p < k; p++) s += n == VL ? load(a + p * g.lda) : load_part(a + p * g.lda, n);
+    store_part(sums + i, s, n);
+  }
 }
 static void gemm_rows_bf16(const Gemm& g, long ic, long mc, long jc, long n, long pc, long k, const uint32_t* pb,
                            uint32_t* pa) {
   const long words = (k + 1) / 2;
   pack_a_bf16(g.ta, mc, k, g.ta ? g.a + pc * g.lda + ic : g.a + ic * g.lda + pc, g.lda, pa);
   const bool first = pc == 0, last = pc + k >= g.k;
-  if (g.row_sums && jc == 0) {
-    // Of the inputs as they are, in float32.
-    float* sums = g.row_sums + ic;
-    for (long i = 0; i < mc && first; i++) sums[i] = 0;
-    if (g.ta)
-      for (long p = pc; p < pc + k; p++)
-        for (long i = 0; i < mc; i++) sums[i] += g.a[p * g.lda + ic + i];
-    else
-      for (long i = 0; i < mc; i++)
-        for (long p = pc; p < pc + k; p++) sums[i] += g.a[(ic + i) * g.lda + p];
-  }
+  if (g.row_sums && jc == 0) add_row_sums_exact(g, ic, mc, pc, k, g.row_sums + ic);
   for (long jr = 0; jr < n; jr += NR) {
     long w = n - jr < NR ? n - jr : NR;
     for (long ir = 0; ir < mc; ir += MR) {
       const uint32_t *a = pa + ir * words, *b = pb + jr * words;
       const long row = ic + ir, col = jc + jr;
-      switch (mc - ir) {
-        case 1: tile_bf16<1>(g, words, a, b, row, col, w, first, last); break;
-        case 2: tile_bf16<2>(g, words, a, b, row, col, w, first, last); break;
-        case 3: tile_bf16<3>(g, words, a, b, row, col, w, first, last); break;
-        case 4: tile_bf16<4>(g, words, a, b, row, col, w, first, last); break;
-        case 5: tile_bf16<5>(g, words, a, b, row, col, w, first, last); break;
-        case 6: tile_bf16<6>(g, words, a, b, row, col, w, first, last); break;
-        case 7: tile_bf16<7>(g, words, a, b, row, col, w, first, last); break;
-        default: tile_bf16<8>(g, words, a, b, row, col, w, first, last);
-      }
+      // The last panel may need fewer vectors.
+      if (w <= VL) tile_rows_bf16<1>(mc - ir, g, words, a, b, row, col, w, first, last);
+      else if (w <= 2 * VL) tile_rows_bf16<2>(mc - ir, g, words, a, b, row, col, w, first, last);
+      else tile_rows_bf16<NV>(mc - ir, g, words, a, b, row, col, w, first, last);
     }
   }
 }

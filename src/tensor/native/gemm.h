@@ -4,7 +4,7 @@
 // Every element of C is one chain of multiply-adds over k within a block of KC, blocks added in order. Edge tiles run
 // the same chain on zero-padded panels, so a row of C depends neither on the number of rows, nor on the team.
 #pragma once
-#include "simd.h"
+#include "transpose.h"
 
 namespace ZT_NS {
 
@@ -106,28 +106,34 @@ static ZT_INLINE vf activate(vf v, int activation) {
   }
 }
 
-// Adds a tile of sums to C, with the epilogue after the last block of depth.
-template <int H>
-static ZT_INLINE void finish_tile(const Gemm& g, vf (&c)[H][NV], long row, long col, long w, bool first, bool last) {
+// Adds a tile of sums, N vectors wide, to C, with the epilogue after the last block of depth.
+template <int H, int N>
+static ZT_INLINE void finish_tile(const Gemm& g, vf (&c)[H][N], long row, long col, long w, bool first, bool last) {
   float* out = g.c + row * g.ldc + col;
   const bool add = !first || g.accumulate;
   const bool finish = last && (g.bias || g.activation || g.pre);
   const vf alpha = splat(g.alpha);
-  if (w == NR && !finish) {
+  if (w == N * VL && !(finish && (g.activation || g.pre))) {
+    vf bias[N];
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++) bias[j] = finish ? load(g.bias + col + j * VL) : splat(0.0f);
 #pragma GCC unroll 16
     for (int i = 0; i < H; i++)
 #pragma GCC unroll 4
-      for (int j = 0; j < NV; j++) {
+      for (int j = 0; j < N; j++) {
         float* d = out + i * g.ldc + j * VL;
-        store(d, add ? load(d) + alpha * c[i][j] : alpha * c[i][j]);
+        vf v = alpha * c[i][j];
+        if (add) v = load(d) + v;
+        if (finish) v += bias[j];
+        store(d, v);
       }
     return;
   }
-  float t[H][NR] __attribute__((aligned(64)));
+  float t[H][N * VL] __attribute__((aligned(64)));
 #pragma GCC unroll 16
   for (int i = 0; i < H; i++)
 #pragma GCC unroll 4
-    for (int j = 0; j < NV; j++) *(vf*)&t[i][j * VL] = alpha * c[i][j];
+    for (int j = 0; j < N; j++) *(vf*)&t[i][j * VL] = alpha * c[i][j];
   for (int i = 0; i < H; i++) {
     for (long j = 0; j < w; j += VL) {
       long r = w - j < VL ? w - j : VL;
@@ -154,44 +160,45 @@ static ZT_INLINE void finish_tile(const Gemm& g, vf (&c)[H][NV], long row, long 
   }
 }
 
-// One tile: H rows of a packed A panel times one packed B panel.
-template <int H>
+// One tile: H rows of a packed A panel times N vectors of a packed B panel.
+template <int H, int N>
 static void tile(const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first, bool last) {
-  vf c[H][NV];
+  vf c[H][N];
 #pragma GCC unroll 16
   for (int i = 0; i < H; i++)
 #pragma GCC unroll 4
-    for (int j = 0; j < NV; j++) c[i][j] = splat(0.0f);
+    for (int j = 0; j < N; j++) c[i][j] = splat(0.0f);
   for (long p = 0; p < k; p++) {
-    vf bv[NV];
+    vf bv[N];
 #pragma GCC unroll 4
-    for (int j = 0; j < NV; j++) bv[j] = *(const vf*)(b + j * VL);
+    for (int j = 0; j < N; j++) bv[j] = *(const vf*)(b + j * VL);
 #pragma GCC unroll 16
     for (int i = 0; i < H; i++) {
       vf av = splat(a[i]);
 #pragma GCC unroll 4
-      for (int j = 0; j < NV; j++) c[i][j] = fma(av, bv[j], c[i][j]);
+      for (int j = 0; j < N; j++) c[i][j] = fma(av, bv[j], c[i][j]);
     }
     a += MR;
     b += NR;
   }
-  finish_tile<H>(g, c, row, col, w, first, last);
+  finish_tile<H, N>(g, c, row, col, w, first, last);
 }
+template <int N>
 static void tile_rows(long h, const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first,
                       bool last) {
   switch (h) {
 #if VL == 16 || defined(__aarch64__)
-    case 8: return tile<8>(g, k, a, b, row, col, w, first, last);
-    case 7: return tile<7>(g, k, a, b, row, col, w, first, last);
+    case 8: return tile<8, N>(g, k, a, b, row, col, w, first, last);
+    case 7: return tile<7, N>(g, k, a, b, row, col, w, first, last);
 #endif
 #if VL >= 8 || defined(__aarch64__)
-    case 6: return tile<6>(g, k, a, b, row, col, w, first, last);
-    case 5: return tile<5>(g, k, a, b, row, col, w, first, last);
+    case 6: return tile<6, N>(g, k, a, b, row, col, w, first, last);
+    case 5: return tile<5, N>(g, k, a, b, row, col, w, first, last);
 #endif
-    case 4: return tile<4>(g, k, a, b, row, col, w, first, last);
-    case 3: return tile<3>(g, k, a, b, row, col, w, first, last);
-    case 2: return tile<2>(g, k, a, b, row, col, w, first, last);
-    default: return tile<1>(g, k, a, b, row, col, w, first, last);
+    case 4: return tile<4, N>(g, k, a, b, row, col, w, first, last);
+    case 3: return tile<3, N>(g, k, a, b, row, col, w, first, last);
+    case 2: return tile<2, N>(g, k, a, b, row, col, w, first, last);
+    default: return tile<1, N>(g, k, a, b, row, col, w, first, last);
   }
 }
 
@@ -239,7 +246,13 @@ static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc
       long w = n - jr < NR ? n - jr : NR;
       for (long ir = 0; ir < mc; ir += MR) {
         long h = mc - ir < MR ? mc - ir : MR;
-        tile_rows(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
+        // The last panel may need fewer vectors.
+        if (NV > 2 && w > VL && w <= 2 * VL)
+          tile_rows<2>(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
+        else if (w <= VL)
+          tile_rows<1>(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
+        else
+          tile_rows<NV>(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
       }
     }
   }

@@ -1,12 +1,6 @@
 // Loops over rows of any length, and reductions across lanes by shuffles.
 #pragma once
-#include "../simd.h"
-
-#if defined(__clang__)
-#define ZT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define ZT_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
-#endif
+#include "../transpose.h"
 
 namespace ZT_NS {
 
