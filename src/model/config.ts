@@ -33,7 +33,7 @@ export interface CausalWanConfig {
 }
 
 const world = {
-  freqDim: 256,
+  freqDim: 128,
   textLength: 16,
   patch: 1,
   chunkShape: [2, 4, 4, 64],

@@ -11,6 +11,7 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 import { type CausalWan, type CausalWanOptions, modelOf } from "./causal-wan.ts";
 import { type CausalWanConfig, checkConfig, type PresetName, presets } from "./config.ts";
 import { diffusersNames } from "./diffusers-names.ts";
+import { routing } from "./history-policy.ts";
 import { type TextEncoder, type TextEncoderConfig, textEncoderFrom } from "./text.ts";
 import { weightShapes } from "./weights.ts";
 
@@ -124,6 +125,8 @@ export interface ShippedModel {
   readonly codec: { readonly name: string; readonly sha256: string };
   /** Settings of `rollout` that it was evaluated with. */
   readonly sampling: { readonly steps: number; readonly shift: number; readonly guidanceScale: number };
+  /** Trained with routed history of so many chunks, which is then its default, at most a trained distance away. */
+  readonly topK?: number;
   /** Shares and means over free rollouts of held-out prompts; see recipes/evaluate. */
   readonly evaluation: Readonly<Record<string, number>>;
 }
@@ -160,5 +163,9 @@ export async function pretrained(
       `Cannot load ${path} as its checksum must be ${entry.sha256}: got ${sha256}. Restore the file from the repository.`,
     );
   }
-  return loadModel(path, options);
+  if (entry.topK === undefined || options.history) return loadModel(path, options);
+  const model = await loadModel(path, options);
+  return model.withHistory(routing({ topK: entry.topK }), {
+    maxDistance: options.maxDistance ?? model.config.trainedChunks - 1,
+  });
 }

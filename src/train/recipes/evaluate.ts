@@ -7,7 +7,8 @@ import type { Codec } from "../../video/codec.ts";
 import { clip, type Video } from "../../video/video.ts";
 import { trainedChunks, window } from "./mini.ts";
 
-export interface EvaluationOptions extends Pick<RolloutOptions, "steps" | "shift" | "guidanceScale"> {
+export interface EvaluationOptions
+  extends Pick<RolloutOptions, "steps" | "shift" | "guidanceScale" | "history" | "maxDistance"> {
   readonly prompts: readonly string[];
   /** Rollouts per prompt. */
   readonly perPrompt?: number;
@@ -56,6 +57,8 @@ export async function evaluateModel(
     steps = 10,
     shift = 2,
     guidanceScale = 1,
+    history = window,
+    maxDistance,
     signal,
   }: EvaluationOptions,
 ): Promise<Evaluation> {
@@ -70,7 +73,8 @@ export async function evaluateModel(
       steps,
       shift,
       guidanceScale,
-      history: window,
+      history,
+      ...(maxDistance !== undefined && { maxDistance }),
       codec,
       signal,
     });

@@ -1,35 +1,40 @@
 /**
- * `node dist/src/train/recipes/main.js mini [options]`: makes the shipped checkpoints. Resumable at any point: run the
- * same command again. Every stage keeps its checkpoints and its curve (rows of JSON) under the output folder.
+ * `node dist/src/train/recipes/main.js mini [options]`: makes the shipped checkpoints, seeded and resumable: the same
+ * command goes on where it was stopped or killed. Curves ("train"), evaluations ("evaluation", one row per segment of the
+ * rollouts) and checkpoints are kept in one run of the store, named after the recipe and its seed.
  */
-import { appendFile, mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { canonicalJson } from "../../lab/hash.ts";
+import { openRun, type Run } from "../../lab/run.ts";
+import { listRuns } from "../../lab/store.ts";
 import { CausalWan } from "../../model/causal-wan.ts";
-import { device, setThreads, useDevice } from "../../tensor/device.ts";
-import { readSafetensors } from "../../tensor/safetensors.ts";
-import { type Tensor, tf } from "../../tensor/tf.ts";
-import type { Codec } from "../../video/codec.ts";
+import { device, hasBf16, type Precision, setThreads, useDevice } from "../../tensor/device.ts";
 import { worldCodec } from "../../video/pca-codec.ts";
-import { listCheckpoints } from "../checkpoint.ts";
-import { type TrainOptions, train } from "../trainer.ts";
-import { evaluateModel } from "./evaluate.ts";
-import { arm, arms, clips, prompts, sampling, warmup } from "./mini.ts";
+import type { TrainRow } from "../trainer.ts";
+import { evaluateModel, type SegmentEvaluation } from "./evaluate.ts";
+import { arm, armSteps, arms, clips, prompts, sampling, trainedChunks, warmup, warmupSteps } from "./mini.ts";
 import { ship } from "./ship.ts";
+import { averagedAfter, startFrom, trainStage } from "./stage.ts";
 
-const usage = `Usage: main.js mini [--out data/runs/mini] [--arms ${Object.keys(arms).join(",")}]
-  [--warmup 1800] [--steps 2000] [--seed 0] [--threads n] [--ship]`;
+const usage = `Usage: main.js mini [--arms ${Object.keys(arms).join(",")}]
+  [--warmup ${warmupSteps}] [--steps ${armSteps}] [--seed 0] [--precision bf16|float32] [--threads n] [--runs FOLDER] [--ship]
+The precision is bf16 where the CPU has it.
+Arms not named are left for later: the command may be repeated with others.`;
+
+/** The samplers that every arm is evaluated with: as shipped, and cheap enough for errors to add up. */
+const evaluations = [sampling, { ...sampling, steps: 4, guidanceScale: 1 }] as const;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      out: { type: "string", default: join("data", "runs", "mini") },
       arms: { type: "string", default: Object.keys(arms).join(",") },
-      warmup: { type: "string", default: "1800" },
-      steps: { type: "string", default: "2000" },
+      warmup: { type: "string", default: String(warmupSteps) },
+      steps: { type: "string", default: String(armSteps) },
       seed: { type: "string", default: "0" },
+      precision: { type: "string" },
       threads: { type: "string" },
+      runs: { type: "string" },
       ship: { type: "boolean", default: false },
     },
   });
@@ -43,102 +48,99 @@ async function main(): Promise<void> {
   await useDevice("auto");
   if (values.threads) setThreads(Number(values.threads));
   console.log(device().why);
+  const [seed, first, steps] = [values.seed, values.warmup, values.steps].map(Number) as [
+    number,
+    number,
+    number,
+  ];
   const codec = worldCodec();
-  const seed = Number(values.seed);
-  const out = join(values.out, `seed-${seed}`);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
-  const common = { codec, seed, signal: stop.signal };
+  const precision = (values.precision ?? (hasBf16() ? "bf16" : "float32")) as Precision;
+  const common = { codec, precision, signal: stop.signal };
+  const run = await recipeRun(
+    `mini-seed-${seed}`,
+    { recipe: "mini", seed, warmup: first, steps, precision },
+    values.runs,
+  );
+  console.log(`run ${run.id}`);
 
-  const base = join(out, "warmup");
-  const first = CausalWan.mini({ codec, seed });
-  await runStage(first, base, { ...warmup(Number(values.warmup)), ...common });
-  first.dispose();
+  const base = CausalWan.mini({ codec, seed });
+  await follow(trainStage(run, base, clips(seed), { ...warmup(first), ...common, seed, stage: "warmup" }));
+  base.dispose();
   for (const name of wanted) {
-    const model = CausalWan.mini({ codec, seed });
-    await assignWeights(model, join(await newest(base), "model.safetensors"));
-    const forcing = arms[name]!();
-    const folder = join(out, name);
-    await runStage(model, folder, { ...arm(forcing, Number(values.steps)), ...common, seed: seed + 1 });
-    const averaged = await averagedModel(model, await newest(folder));
-    const evaluation = await evaluate(averaged, codec);
-    console.log(name, evaluation);
+    const { forcing, history } = arms[name]!();
+    const model = CausalWan.mini({ codec, seed, ...(history && { history }) });
+    await startFrom(model, run, "warmup");
+    const options = { ...arm(forcing, steps), ...common, seed: seed + 1, stage: name };
+    await follow(trainStage(run, model, clips(seed + 1), options), name);
+    const averaged = await averagedAfter(model, run, name);
+    const shown: SegmentEvaluation[][] = [];
+    for (const sampler of evaluations) {
+      const { segments } = await evaluateModel(averaged, codec, {
+        ...sampler,
+        ...(history && { history, maxDistance: trainedChunks - 1 }),
+        prompts: prompts.heldOut,
+        chunks: 3 * trainedChunks,
+        perPrompt: 6,
+        signal: stop.signal,
+      });
+      for (const segment of segments) {
+        run.append("evaluation", { arm: name, ...sampler, ...segment });
+        console.log(name, JSON.stringify({ ...sampler, ...segment }));
+      }
+      shown.push([...segments]);
+    }
     if (values.ship) {
-      const recipe = `mini, seed ${seed}: ${values.warmup} steps of teacher forcing, ${values.steps} of ${forcing.name}, batch 8`;
       await ship(averaged, {
         name: `mini-${name}`,
         forcing: forcing.name,
-        recipe,
+        recipe: `mini, seed ${seed}: ${first} steps of teacher forcing, ${steps} of ${forcing.name}${history ? ` under ${history.name}` : ""}, batch 8, averaged weights`,
         codec,
         sampling,
-        evaluation,
+        ...(history && { topK: history.topK }),
+        evaluation: manifestLine(shown[0]!),
       });
+      console.log(`shipped mini-${name}`);
     }
     averaged.dispose();
     model.dispose();
   }
+  const done = new Set(run.rows("evaluation").map((row) => row["arm"]));
+  if (run.status() === "running" && Object.keys(arms).every((name) => done.has(name))) run.finish();
 }
 
-/** Trains one stage, appending its rows to rows.jsonl; a finished stage returns at once. */
-async function runStage(model: CausalWan, folder: string, options: TrainOptions): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  const rows = join(folder, "rows.jsonl");
-  const done = (await listCheckpoints(folder)).at(-1) ?? 0;
-  if (done === 0) await rm(rows, { force: true });
-  const training = train(model, clips(options.seed ?? 0), {
-    ...options,
-    logEvery: 10,
-    checkpoint: { folder, every: 100, keep: 2 },
-  });
-  for await (const row of training) {
-    await appendFile(rows, `${JSON.stringify(row)}\n`);
-    const { step, steps, loss, secondsPerStep, etaSeconds } = row;
+/** The run with this configuration that is not finished yet, or a new one. */
+async function recipeRun(name: string, config: object, root: string | undefined): Promise<Run> {
+  const options = root === undefined ? {} : { root };
+  const same = listRuns({ ...options, name }).find(
+    (run) => run.status() === "running" && canonicalJson(run.config) === canonicalJson(config),
+  );
+  return same ?? openRun(name, config, options);
+}
+
+async function follow(training: AsyncGenerator<TrainRow>, stage = "warmup"): Promise<void> {
+  for await (const { step, steps, loss, secondsPerStep, etaSeconds } of training) {
     console.log(
-      `${folder} ${step}/${steps} loss ${loss.toFixed(4)} ${Math.round(1000 * secondsPerStep)} ms/step, ${Math.round(etaSeconds)} s left`,
+      `${stage} ${step}/${steps} loss ${loss.toFixed(4)} ${Math.round(1000 * secondsPerStep)} ms/step, ${Math.round(etaSeconds)} s left`,
     );
   }
-  training.averaged.dispose();
 }
 
-async function newest(folder: string): Promise<string> {
-  const last = (await listCheckpoints(folder)).at(-1);
-  if (last === undefined) throw new Error(`internal: ${folder} holds no checkpoint`);
-  return join(folder, `step-${String(last).padStart(6, "0")}`);
-}
-
-async function assignWeights(model: CausalWan, path: string): Promise<void> {
-  const { tensors } = await readSafetensors(path);
-  for (const [name, variable] of model.weights) {
-    const value: Tensor = tensors.get(name)!;
-    tf.tidy(() => variable.assign(value.add(0)));
-    value.dispose();
-  }
-}
-
-async function averagedModel(model: CausalWan, checkpoint: string): Promise<CausalWan> {
-  const { tensors } = await readSafetensors(join(checkpoint, "average.safetensors"));
-  return model.withWeights(tensors);
-}
-
-/** Held-out prompts at the training length and at three times that length; sampled as `sampling` says. */
-async function evaluate(model: CausalWan, codec: Codec): Promise<Record<string, number>> {
-  const { segments } = await evaluateModel(model, codec, {
-    prompts: prompts.heldOut,
-    chunks: 24,
-    perPrompt: 6,
-  });
-  return Object.fromEntries(
-    segments.flatMap(({ segment, objectColourMotion, all, worldScore }) => [
+function manifestLine(segments: readonly SegmentEvaluation[]): Record<string, number> {
+  return Object.fromEntries([
+    ...segments.flatMap(({ segment, objectColourMotion, all, worldScore }) => [
       [`objectColourMotion${segment + 1}`, round(objectColourMotion)],
       [`all${segment + 1}`, round(all)],
       [`worldScore${segment + 1}`, round(worldScore)],
     ]),
-  );
+    ["rollouts", segments[0]!.rollouts],
+  ]);
 }
 
 const round = (x: number) => Math.round(1000 * x) / 1000;
 
-main().catch(async (error: Error) => {
+main().catch((error: Error) => {
   console.error(error.name === "AbortError" ? "Stopped; run the same command to go on." : error.message);
   process.exitCode = 1;
 });

@@ -7,7 +7,7 @@
  * Numbers follow what was measured to work at this scale: Muon .02 + AdamW 1.5e-3, batch 8, times 70 % logit-normal and
  * 30 % uniform at shift 2, resampling shift .6 with one Euler step. Held-out prompts are never trained on.
  */
-import { slidingWindow } from "../../model/history-policy.ts";
+import { type HistoryPolicy, routing, slidingWindow } from "../../model/history-policy.ts";
 import { promptsOf } from "../../video/world/grammar.ts";
 import type { World } from "../../video/world/world.ts";
 import { holdOut, world } from "../../video/world/world.ts";
@@ -28,12 +28,26 @@ export const prompts = holdOut(promptsOf(scenes), { share: 0.1, seed: 0 });
 export const trainedChunks = 8;
 export const window = slidingWindow({ chunks: trainedChunks - 1 });
 
+/** Chunks that the routed arm picks of a history of at most seven. */
+export const routedTopK = 3;
+
+/** Steps of the warm-up and of each arm. */
+export const warmupSteps = 4400;
+export const armSteps = 1500;
+
 /** How the shipped models are sampled and evaluated. */
 export const sampling = { steps: 10, shift: 2, guidanceScale: 1.7 } as const;
 
+/** How often each scene is drawn: the three axes of a glide need more clips than standing still, which is learnt at once. */
+const drawn = [
+  ...Array.from({ length: 1 }, () => "still" as const),
+  ...Array.from({ length: 5 }, () => "glide" as const),
+  ...Array.from({ length: 2 }, () => "bounce" as const),
+];
+
 /** Training clips: practically endless, made when asked for. */
 export function clips(seed: number, numFrames = 2 * trainedChunks): World {
-  return world({ prompts: prompts.train, numClips: 1_000_000, numFrames, seed });
+  return world({ scenes: drawn, prompts: prompts.train, numClips: 1_000_000, numFrames, seed });
 }
 
 type Stage = Pick<
@@ -63,10 +77,21 @@ export function arm(forcing: Forcing, steps: number): Stage {
   };
 }
 
-/** The compared forcings by the name of their checkpoint. */
-export const arms: Readonly<Record<string, () => Forcing>> = Object.freeze({
-  "resampling-forcing": () => resamplingForcing({ shift: 0.6 }),
-  "teacher-forcing": () => teacherForcing(),
-  "noise-augmentation": () => noiseAugmentation({ max: 0.5 }),
-  "parallel-resampling": () => parallelResampling({ shift: 0.6 }),
+/** What distinguishes an arm. */
+export interface Arm {
+  readonly forcing: Forcing;
+  /** How it is trained and sampled; default `window`. */
+  readonly history?: HistoryPolicy;
+}
+
+/** The compared arms by the name of their checkpoint. */
+export const arms: Readonly<Record<string, () => Arm>> = Object.freeze({
+  "resampling-forcing": () => ({ forcing: resamplingForcing({ shift: 0.6 }) }),
+  "teacher-forcing": () => ({ forcing: teacherForcing() }),
+  "noise-augmentation": () => ({ forcing: noiseAugmentation({ max: 0.5 }) }),
+  "parallel-resampling": () => ({ forcing: parallelResampling({ shift: 0.6 }) }),
+  "routed-resampling-forcing": () => ({
+    forcing: resamplingForcing({ shift: 0.6 }),
+    history: routing({ topK: routedTopK }),
+  }),
 });

@@ -23,13 +23,15 @@ export interface ShipOptions {
   readonly codec: Codec;
   readonly sampling: ShippedModel["sampling"];
   readonly evaluation: Readonly<Record<string, number>>;
+  /** For models trained with routed history: how many chunks a query picks. */
+  readonly topK?: number;
   /** Default: data/checkpoints of the package. */
   readonly folder?: string;
 }
 
 /** Writes `<name>.safetensors` in half precision and replaces the model's line of manifest.json. */
 export async function ship(model: CausalWan, options: ShipOptions): Promise<ShippedModel> {
-  const { name, forcing, recipe, codec, sampling, evaluation } = options;
+  const { name, forcing, recipe, codec, sampling, evaluation, topK } = options;
   const folder = options.folder ?? join(packageRoot, "data", "checkpoints");
   await mkdir(folder, { recursive: true });
   const file = `${name}.safetensors`;
@@ -44,6 +46,7 @@ export async function ship(model: CausalWan, options: ShipOptions): Promise<Ship
     forcing,
     codec: { name: codec.name, sha256: await sha256(codecFile) },
     sampling,
+    ...(topK !== undefined && { topK }),
     evaluation,
   };
   const manifest = join(folder, "manifest.json");

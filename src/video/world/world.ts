@@ -23,7 +23,7 @@ export interface World extends Dataset<WorldExample> {
 }
 
 export interface WorldOptions {
-  /** Scenes to draw from, equally often; default: single objects. */
+  /** Scenes to draw from, equally often (one named twice comes twice as often); default: single objects. */
   readonly scenes?: readonly Scene[];
   /** Only these prompts of those scenes (for held-out splits); default: all. */
   readonly prompts?: readonly string[];
@@ -100,7 +100,7 @@ export function world(options: WorldOptions = {}): World {
     name,
     seed,
     scenes,
-    prompts: byScene.flat(),
+    prompts: [...new Set(byScene.flat())],
     length: numClips,
     numFrames,
     height: size,
