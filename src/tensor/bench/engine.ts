@@ -1,23 +1,26 @@
 /**
  * The engine bench: DiT-ref (train step through the tf tape, forward, sampling), the products of its layers, and the
- * overhead of an op, on our engines and on PyTorch. All engines take turns in every round, so that the ratios of one run
- * hold on a busy machine too.
+ * overhead of an op, on our engines and on PyTorch. Every engine is a process of its own; in each round all have a turn,
+ * so that the ratios of one run hold on a busy machine too.
  */
 import { availableParallelism, cpus } from "node:os";
-import type { EngineBackend } from "../backend.ts";
-import type { NativeEngine } from "../backend-native.ts";
-import { type Precision, setThreads, useDevice } from "../device.ts";
-import { type Tensor, tf } from "../tf.ts";
-import { type DitRef, ditRef } from "./dit-ref.ts";
-import { type TorchPeer, torchPeer } from "./torch-peer.ts";
+import { join } from "node:path";
+import { addonPath, nativeEngine } from "../backend-native.ts";
+import { packageRoot } from "../package-root.ts";
+import { type Peer, peer } from "./peer.ts";
+import { readable, rounds, type Timing, type Turn } from "./rounds.ts";
+import { type TorchPeer, torchPeer, torchPythons } from "./torch-peer.ts";
+import { WORKS, type Work } from "./works.ts";
 
 export interface EngineBenchOptions {
-  /** Print only the JSON value. */
+  /** Print only the JSON value on standard output. */
   readonly json?: boolean;
-  /** A Python with torch; by default the first one found. */
+  /** Fewer rounds, one set-up of PyTorch, no compiled PyTorch. */
+  readonly quick?: boolean;
+  /** Pythons with torch, separated like PATH; by default the first one found. */
   readonly python?: string;
-  /** Rounds in which every engine has its turn; the first is a warm-up. Default 5. */
-  readonly rounds?: number;
+  /** No work begins after this; by default 270 (100 when quick). */
+  readonly limitSeconds?: number;
 }
 export interface EngineBenchRow {
   readonly work: string;
@@ -28,191 +31,257 @@ export interface EngineBenchRow {
 export interface EngineBench {
   readonly machine: Record<string, string | number>;
   readonly rows: readonly EngineBenchRow[];
-  /** "work engine/peer": our time over the peer's, medians of one run; below 1 we are faster. */
+  /** "work engine/peer": our median over the peer's, in one run; below 1 we are faster. */
   readonly ratios: Record<string, number>;
 }
 
-const BATCH = 16;
-/** m, n, k of x [m, k] times W^T of torch layout [n, k]: the products of DiT-ref's layers. */
-const PRODUCTS: readonly [number, number, number][] = [
-  [4096, 192, 192],
-  [4096, 768, 192],
-  [4096, 192, 768],
-  [16, 768, 192],
+interface OurEngine {
+  readonly name: string;
+  readonly peer: Peer;
+}
+
+const ourPeer = (backend: "native" | "wasm", threads: number, precision = "float32"): Peer =>
+  peer({
+    command: process.execPath,
+    args: [join(packageRoot, "dist/src/tensor/bench/engine-peer.js"), backend, String(threads), precision],
+  });
+
+/** Our engines on this machine, and why others are not among them. */
+function ourEngines(threads: number): { engines: OurEngine[]; isa: string; missing: string[] } {
+  const engines: OurEngine[] = [];
+  const missing: string[] = [];
+  let isa = "none";
+  try {
+    const native = nativeEngine();
+    isa = native.isa;
+    engines.push({ name: "native", peer: ourPeer("native", threads) });
+    if (threads > 1) engines.push({ name: "native-1t", peer: ourPeer("native", 1) });
+    if (native.hasBf16 && isa === "avx512") {
+      engines.push({ name: "native-bf16", peer: ourPeer("native", threads, "bf16") });
+    } else missing.push("native-bf16: the CPU has no AVX512_BF16");
+  } catch (error) {
+    missing.push(`native: ${addonPath} does not load (${(error as Error).message.split("\n")[0]})`);
+  }
+  engines.push({ name: "wasm", peer: ourPeer("wasm", threads) });
+  return { engines, isa, missing };
+}
+
+const turnOf = (engine: string, { measure }: Peer, kind: string, warmUpMs?: number): Turn => ({
+  engine,
+  run: ({ name, repeat }, limitMs) => measure(kind, name, { repeat, limitMs }),
+  ...(warmUpMs !== undefined && { warmUpMs }),
+});
+
+/** Compiling comes first: a compiler that hangs takes its process along, which then starts again for the others. */
+const torchKinds = (quick: boolean): readonly string[] => [
+  ...(quick ? [] : ["compiled", "bf16-compiled"]),
+  "fp32",
+  "bf16",
+  "bf16-products",
 ];
 
-interface Turn {
-  readonly engine: string;
-  readonly work: string;
-  /** Runs once, or several times where one is too short to time, and gives milliseconds of one. */
-  run(): Promise<number[]>;
+function torchTurns(peers: readonly TorchPeer[], quick: boolean): Turn[] {
+  return peers.flatMap((torch) => {
+    const label = peers.length > 1 ? ` ${torch.version}` : "";
+    return torchKinds(quick).map((kind) =>
+      turnOf(`torch-${kind}${label}`, torch, kind, kind.endsWith("compiled") ? 60_000 : undefined),
+    );
+  });
 }
 
-const clock = (repetitions: number, f: () => void): number[] => {
-  const start = performance.now();
-  for (let i = 0; i < repetitions; i++) f();
-  return [(performance.now() - start) / repetitions];
+const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((p, q) => p - q);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 };
 
-async function ourTurns(
-  engine: string,
-  backend: "native" | "wasm",
-  threads: number,
-  precision: Precision = "float32",
-): Promise<Turn[]> {
-  await useDevice(backend);
-  const model: DitRef = ditRef();
-  const x = tf.keep(tf.zeros([BATCH, 256, 16]));
-  const t = tf.keep(tf.fill([BATCH, 16], 0.5));
-  const a = tf.keep(tf.ones([64, 64]));
-  const products = PRODUCTS.map(
-    ([m, n, k]) => [tf.keep(tf.ones([m, k])), tf.keep(tf.ones([n, k]))] as [Tensor, Tensor],
-  );
-  const turn = (work: string, repetitions: number, f: () => void): Turn => ({
-    engine,
-    work,
-    async run() {
-      await useDevice(backend, { precision });
-      setThreads(threads);
-      return clock(repetitions, f);
-    },
-  });
-  return [
-    turn("train", 1, () => model.trainStep(BATCH)),
-    turn("forward", 1, () => {
-      tf.tidy(() => {
-        model.forward(x, t);
-      });
-    }),
-    turn("sample1", 1, () => model.sample(1)),
-    ...(threads > 1 || backend === "native" ? [turn("sample16", 1, () => model.sample(BATCH))] : []),
-    ...PRODUCTS.map(([m, n, k], i) =>
-      turn(`gemm ${m} ${n} ${k}`, m > 100 ? 10 : 200, () => {
-        const [left, right] = products[i]!;
-        tf.matMul(left as tf.Tensor2D, right as tf.Tensor2D, false, true).dispose();
-      }),
-    ),
-    turn("add 64x64", 2000, () => {
-      tf.add(a, a).dispose();
-    }),
-  ];
-}
+/** The yardsticks: PyTorch's best with float32 products, and its best with bf16 in any form; any version of torch. */
+const YARDSTICKS: readonly (readonly [string, RegExp])[] = [
+  ["torch-fp32", /^torch-(fp32|compiled)/],
+  ["torch-bf16", /^torch-bf16/],
+];
 
-function peerTurns(peer: TorchPeer): Turn[] {
-  const turn = (engine: string, work: string, asked = work, repetitions = 1): Turn => ({
-    engine,
-    work,
-    run: () => peer.measure(asked, repetitions),
-  });
-  return [
-    turn("torch-fp32", "train"),
-    turn("torch-compiled", "train", "compiled"),
-    turn("torch-bf16", "train", "bf16"),
-    turn("torch-fp32", "forward"),
-    turn("torch-fp32", "sample1"),
-    turn("torch-fp32", "sample16"),
-    ...PRODUCTS.map(([m, n, k]) => turn("torch-fp32", `gemm ${m} ${n} ${k}`, undefined, m > 100 ? 10 : 200)),
-  ];
-}
-
-const median = (values: number[]): number => values.toSorted((p, q) => p - q)[values.length >> 1]!;
-
-function ratiosOf(rows: readonly EngineBenchRow[]): Record<string, number> {
+/** Our median over the peer's best median, for every work that both did. */
+export function ratiosOf(rows: readonly EngineBenchRow[]): Record<string, number> {
   const ratios: Record<string, number> = {};
-  const time = (work: string, engine: string) =>
-    rows.find((r) => r.work === work && r.engine === engine)?.medianMs;
+  const put = (key: string, ours: number, theirs: number): void => {
+    if (Number.isFinite(theirs)) ratios[key] = Number((ours / theirs).toFixed(3));
+  };
   for (const { work, engine, medianMs } of rows) {
     if (engine.startsWith("torch")) continue;
-    for (const peer of ["torch-fp32", "torch-bf16"]) {
-      // The yardstick of fp32 is the better of eager and compiled.
-      const times = [time(work, peer), ...(peer === "torch-fp32" ? [time(work, "torch-compiled")] : [])];
-      const best = Math.min(...times.filter((ms) => ms !== undefined));
-      if (Number.isFinite(best)) ratios[`${work} ${engine}/${peer}`] = Number((medianMs / best).toFixed(3));
+    const same = rows.filter((row) => row.work === work);
+    for (const [name, pattern] of YARDSTICKS) {
+      const times = same.filter((row) => pattern.test(row.engine)).map((row) => row.medianMs);
+      put(`${work} ${engine}/${name}`, medianMs, Math.min(...times));
     }
+  }
+  // How close the train step is to its floor, the products that it cannot do without.
+  for (const { engine, medianMs } of rows.filter((row) => row.work === "train")) {
+    const floor = rows.find((row) => row.work === "train products" && row.engine === engine);
+    if (floor) put(`train ${engine}/its products`, medianMs, floor.medianMs);
   }
   return ratios;
 }
 
-function table({ machine, rows, ratios }: EngineBench): string {
-  const lines = [
-    Object.entries(machine)
-      .map(([key, value]) => `${key} ${value}`)
-      .join(", "),
-    "",
-  ];
-  const pad = (cells: string[]) =>
-    `${cells[0]!.padEnd(20)}${cells[1]!.padEnd(16)}${cells
+/** The table, with a line for everything that could not be measured. */
+export function engineTable({ machine, rows, ratios }: EngineBench): string {
+  const pad = (cells: readonly string[]): string =>
+    `${cells[0]!.padEnd(22)}${cells[1]!.padEnd(28)}${cells
       .slice(2)
-      .map((c) => c.padStart(12))
+      .map((cell) => cell.padStart(12))
       .join("")}`;
-  lines.push(pad(["work", "engine", "median ms", "best ms"]));
-  const digits = (ms: number) => (ms < 1 ? ms.toFixed(4) : ms.toFixed(1));
-  for (const row of rows) lines.push(pad([row.work, row.engine, digits(row.medianMs), digits(row.bestMs)]));
-  if (Object.keys(ratios).length > 0) lines.push("", "ours / PyTorch (below 1: faster)");
-  for (const [name, ratio] of Object.entries(ratios))
-    lines.push(`${name.padEnd(48)}${ratio.toFixed(2).padStart(6)}`);
-  return lines.join("\n");
+  return [
+    ...Object.entries(machine).map(([key, value]) => `${key}: ${value}`),
+    "",
+    pad(["work", "engine", "median", "best"]),
+    ...rows.map((row) => pad([row.work, row.engine, readable(row.medianMs), readable(row.bestMs)])),
+    "",
+    "ours / PyTorch's best with float32 products (torch-fp32) or with bf16 (torch-bf16); below 1 we are faster",
+    ...Object.entries(ratios).map(([name, ratio]) => `${name.padEnd(50)}${ratio.toFixed(2).padStart(6)}`),
+  ].join("\n");
 }
 
-/** Measures, prints the table (or the JSON alone) and returns the value. */
+/** Reasons of pairs of engine and work that are left out on purpose (see `peer_torch.py`). */
+const NOT_MEANT = /^(measured eagerly|measured by autocast|not measured|this torch has no torch.compile)$/;
+
+/** One sentence for each reason why something has no row. */
+function unmeasured(timings: readonly Timing[]): string[] {
+  const byReason = new Map<string, Map<string, string[]>>();
+  for (const timing of timings) {
+    if (!("why" in timing) || NOT_MEANT.test(timing.why)) continue;
+    const engines = byReason.get(timing.why) ?? new Map<string, string[]>();
+    engines.set(timing.engine, [...(engines.get(timing.engine) ?? []), timing.work]);
+    byReason.set(timing.why, engines);
+  }
+  return [...byReason].map(
+    ([why, engines]) =>
+      `${[...engines].map(([engine, works]) => `${engine} (${works.join(", ")})`).join(", ")}: ${why}`,
+  );
+}
+
+const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
+
+/** Peak memory of a process that makes 100 GB of tensors in a loop. */
+async function loopMemory(skipped: boolean, log: (line: string) => void): Promise<Record<string, string>> {
+  if (skipped) return {};
+  // A process of its own: what training held is not the loop's.
+  const fresh = ourPeer("native", 1);
+  try {
+    const [ms] = await fresh.measure("time", "loop 100 GB", { limitMs: 60_000 });
+    const [peak] = await fresh.measure("peak bytes", "loop 100 GB");
+    log(`loop over 100 GB of tensors: peak ${mib(peak!)}`);
+    return { loop100GBPeak: mib(peak!), loop100GB: readable(ms!) };
+  } catch (error) {
+    return { loop100GBPeak: `not measured: ${(error as Error).message}` };
+  } finally {
+    fresh.close();
+  }
+}
+
+const shorter = (work: Work): Work => ({
+  ...work,
+  rounds: Math.min(work.rounds, 2),
+  seconds: work.seconds / 3,
+});
+
+/**
+ * Measures, prints the table (or the JSON alone) and returns the value; progress goes to standard error. A peer that is
+ * missing, slow or broken is left out with its reason.
+ */
 export async function benchEngine({
   json = false,
+  quick = false,
   python,
-  rounds = 5,
+  limitSeconds = quick ? 100 : 270,
 }: EngineBenchOptions = {}): Promise<EngineBench> {
+  const start = performance.now();
+  let deadline = start + limitSeconds * 1000;
+  const log = (line: string): void =>
+    void process.stderr.write(`${((performance.now() - start) / 1000).toFixed(0).padStart(4)} s  ${line}\n`);
   const cores = availableParallelism();
-  const peer = await torchPeer(python === undefined ? {} : { python });
+  const { engines, isa, missing } = ourEngines(cores);
+  const torches: TorchPeer[] = [];
+  const closeAll = (): void => {
+    for (const { peer: running } of engines) running.close();
+    for (const torch of torches) torch.close();
+  };
+  // A run that is stopped prints what it has.
+  const stop = (): void => {
+    deadline = 0;
+    closeAll();
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
   try {
-    const native = await useDevice("native").then(
-      () => true,
-      () => false,
-    );
-    const turns: Turn[] = [];
-    let isa = "none";
-    if (native) {
-      const engine = (tf.backend() as EngineBackend).engine as NativeEngine;
-      isa = engine.isa;
-      turns.push(...(await ourTurns("native", "native", cores)));
-      if (engine.hasBf16 && isa === "avx512")
-        turns.push(...(await ourTurns("native-bf16", "native", cores, "bf16")));
-      if (cores > 1) turns.push(...(await ourTurns("native-1t", "native", 1)));
+    const pythons = torchPythons(python);
+    missing.push(...pythons.missing.map((reason) => `torch: ${reason}`));
+    for (const path of pythons.found) {
+      try {
+        torches.push(await torchPeer(path, { quick, threads: cores, log, limitSeconds: limitSeconds / 6 }));
+      } catch (error) {
+        missing.push(`torch of ${path}: ${(error as Error).message}`);
+      }
     }
-    turns.push(...(await ourTurns("wasm", "wasm", cores)));
-    if (peer) turns.push(...peerTurns(peer));
-    // One work after the other, and in it all engines in turn.
-    const works = [...new Set(turns.map((turn) => turn.work))];
-    const times = new Map<Turn, number[]>(turns.map((turn) => [turn, []]));
-    let peakRss = 0;
-    for (const work of works) {
-      for (let round = 0; round <= rounds; round++) {
-        for (const turn of turns.filter((candidate) => candidate.work === work)) {
-          const measured = await turn.run();
-          if (round > 0) times.get(turn)!.push(...measured);
-          if (work === "train" && turn.engine === "native")
-            peakRss = Math.max(peakRss, process.memoryUsage.rss());
+    const turns = [
+      ...engines.map((ours) => turnOf(ours.name, ours.peer, "time")),
+      ...torchTurns(torches, quick),
+    ];
+    const timings: Timing[] = [];
+    const peaks: Record<string, string | number> = {};
+    for (const work of quick ? WORKS.map(shorter) : WORKS) {
+      // Compiling takes a minute or more; on a slow machine the other engines come first.
+      const late = performance.now() > start + limitSeconds * 400;
+      const now = late ? turns.filter((turn) => turn.warmUpMs === undefined) : turns;
+      const done = await rounds(work, now, { log, deadline: () => deadline });
+      timings.push(...done);
+      log(
+        `${work.name}: ${done.flatMap((t) => ("times" in t ? [`${t.engine} ${readable(median(t.times))}`] : [])).join(", ")}`,
+      );
+      // Nothing but training has run in these processes yet.
+      if (work.name === "train") {
+        for (const ours of engines) {
+          const [bytes] = await ours.peer.measure("peak bytes", "train").catch(() => []);
+          if (bytes !== undefined) peaks[`trainPeak ${ours.name}`] = mib(bytes);
         }
       }
     }
-    const rows = turns.flatMap((turn): EngineBenchRow[] => {
-      const all = times.get(turn)!;
-      if (all.length === 0) return [];
-      return [{ work: turn.work, engine: turn.engine, medianMs: median(all), bestMs: Math.min(...all) }];
-    });
+    for (const torch of torches) peaks[`trainPeak torch-fp32 ${torch.version}`] = mib(torch.trainPeakBytes);
+    const native = engines.find((ours) => ours.name === "native");
+    Object.assign(peaks, await loopMemory(native === undefined || quick || deadline === 0, log));
+    const rows = timings.flatMap((timing): EngineBenchRow[] =>
+      "times" in timing && timing.times.length > 0
+        ? [
+            {
+              work: timing.work,
+              engine: timing.engine,
+              medianMs: median(timing.times),
+              bestMs: Math.min(...timing.times),
+            },
+          ]
+        : [],
+    );
+    const unmeasured = timings.flatMap((timing) =>
+      "why" in timing && !NOT_MEANT.test(timing.why)
+        ? [`${timing.work} ${timing.engine}: ${timing.why}`]
+        : [],
+    );
     const result: EngineBench = {
       machine: {
         cpu: cpus()[0]?.model ?? "unknown",
         cores,
         node: process.version,
         isa,
-        torch: peer?.version ?? "not found",
-        trainPeakRssBytes: peakRss,
+        ...Object.fromEntries(torches.map((torch) => [`torch ${torch.version}`, torch.setup])),
+        ...peaks,
+        ...(missing.length > 0 && { missing: missing.join("; ") }),
+        seconds: Math.round((performance.now() - start) / 1000),
       },
       rows,
       ratios: ratiosOf(rows),
     };
-    console.log(json ? JSON.stringify(result) : table(result));
+    console.log(json ? JSON.stringify(result) : engineTable(result));
     return result;
   } finally {
-    peer?.close();
+    closeAll();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
   }
 }

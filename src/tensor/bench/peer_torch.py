@@ -1,12 +1,14 @@
-"""The peer of the engine bench: DiT-ref in PyTorch, given its best setup by the caller's environment.
+"""The peer of the engine bench: DiT-ref in PyTorch, given its best set-up by the caller's environment.
 
-Reads one work a line on standard input ("train 3": three repetitions) and answers one JSON list of milliseconds.
-Works: train, compiled, bf16, forward, sample1, sample16, gemm M N K.
+Answers lines of JSON {"kind", "work", "repeat"} with {"ms": [...]} or {"error": why} (protocol of `peer.ts`).
+Kinds: fp32, compiled (torch.compile), bf16 (autocast), bf16-compiled (both), bf16-products (float32 tensors, products in
+bf16 by oneDNN). Works: train, train products, forward, sample B, gemm M N K, add.
 """
 
 import json
 import math
 import os
+import resource
 import sys
 import time
 
@@ -19,6 +21,7 @@ torch.manual_seed(0)
 WIDTH, LAYERS, HEADS, FRAMES, TOKENS, FEATURES, BATCH = 192, 6, 6, 16, 16, 16, 16
 HEAD = WIDTH // HEADS
 FLASH = hasattr(F, "scaled_dot_product_attention")
+MODERN = hasattr(torch, "compile")
 
 
 def rope(x, cos, sin):
@@ -48,7 +51,8 @@ class Block(nn.Module):
             if write:
                 cache[0], cache[1] = k, v
         if FLASH:
-            o = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            # Autocast leaves the rotated q and k in float32 (the tables are); one kernel wants one type.
+            o = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=mask)
         else:
             scores = (q @ k.transpose(-1, -2)) * HEAD**-0.5
             o = F.softmax(scores if mask is None else scores + mask, -1) @ v
@@ -84,70 +88,134 @@ frame = torch.arange(FRAMES * TOKENS) // TOKENS
 MASK = torch.where(frame[:, None] >= frame[None, :], 0.0, -1e9)
 DATA, NOISE = torch.randn(BATCH, FRAMES, TOKENS, FEATURES), torch.randn(BATCH, FRAMES, TOKENS, FEATURES)
 TIME = torch.rand(BATCH, FRAMES)
-compiled = None
-fused = {"fused": True} if torch.__version__ >= "2.4" else {"foreach": True}
+fused = {"fused": True} if MODERN else {"foreach": True}
 optimizer = torch.optim.AdamW(eager.parameters(), lr=1e-3, weight_decay=0.01, **fused)
+compiled = None
+CAST = ("bf16", "bf16-compiled")
 
 
-def train(model, bf16=False):
-    t = TIME[..., None, None]
-    mixed = (1 - t) * DATA + t * NOISE
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-        v = model(mixed, TIME, COS, SIN, MASK)
-    loss = ((v.float() - (NOISE - DATA)) ** 2).mean()
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-@torch.no_grad()
-def forward():
-    return eager(NOISE, TIME, COS, SIN, MASK)
-
-
-@torch.no_grad()
-def sample(batch):
-    caches = [[None, None] for _ in range(LAYERS)]
-    for f in range(FRAMES):
-        x = torch.randn(batch, 1, TOKENS, FEATURES)
-        cos, sin = COS[f * TOKENS : (f + 1) * TOKENS], SIN[f * TOKENS : (f + 1) * TOKENS]
-        for i in range(16):
-            x = x - eager(x, torch.full((batch, 1), 1 - i / 16), cos, sin, None, caches) / 16
-        eager(x, torch.zeros(batch, 1), cos, sin, None, caches, True)
-
-
-def work(words):
+def network(kind):
     global compiled
-    name = words[0]
-    if name == "train":
-        return lambda: train(eager)
-    if name == "bf16":
-        return lambda: train(eager, bf16=True)
-    if name == "compiled":
-        if not hasattr(torch, "compile"):
-            return None
-        compiled = compiled or torch.compile(eager)
-        return lambda: train(compiled)
-    if name == "forward":
-        return forward
-    if name.startswith("sample"):
-        return lambda: sample(int(name[6:]))
-    m, n, k = (int(word) for word in words[2:5])
-    a, b = torch.randn(m, k), torch.randn(n, k)
+    if not kind.endswith("compiled"):
+        return eager
+    compiled = compiled or torch.compile(eager)
+    return compiled
+
+
+def autocast(kind):
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=kind in CAST)
+
+
+def mask_of(kind):
+    return MASK.bfloat16() if FLASH and kind in CAST else MASK
+
+
+def train(kind):
+    model, t = network(kind), TIME[..., None, None]
+    mask = mask_of(kind)
+
+    def step():
+        mixed = (1 - t) * DATA + t * NOISE
+        with autocast(kind):
+            v = model(mixed, TIME, COS, SIN, mask)
+        loss = ((v.float() - (NOISE - DATA)) ** 2).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def forward(kind):
+    model = network(kind)
+    mask = mask_of(kind)
+
+    def run():
+        with torch.inference_mode(), autocast(kind):
+            return model(NOISE, TIME, COS, SIN, mask)
+
+    return run
+
+
+def sample(kind, batch):
+    def run():
+        with torch.inference_mode(), autocast(kind):
+            caches = [[None, None] for _ in range(LAYERS)]
+            for f in range(FRAMES):
+                x = torch.randn(batch, 1, TOKENS, FEATURES)
+                cos, sin = COS[f * TOKENS : (f + 1) * TOKENS], SIN[f * TOKENS : (f + 1) * TOKENS]
+                for i in range(16):
+                    x = x - eager(x, torch.full((batch, 1), 1 - i / 16), cos, sin, None, caches) / 16
+                eager(x, torch.zeros(batch, 1), cos, sin, None, caches, True)
+
+    return run
+
+
+def step_products(dtype):
+    """All products of a train step: count, rows, inputs, outputs as STEP_PRODUCTS in `works.ts`."""
+    layers = [(24, 4096, 192, 192), (6, 4096, 192, 768), (6, 4096, 768, 192), (6, 256, 192, 1152)]
+    made = [
+        (n, torch.randn(r, i, dtype=dtype), torch.randn(o, i, dtype=dtype), torch.randn(r, o, dtype=dtype))
+        for n, r, i, o in layers
+    ]
+
+    def run():
+        for count, x, w, dy in made:
+            for _ in range(count):
+                x @ w.T, dy @ w, dy.T @ x
+
+    return run
+
+
+def gemm(dtype, m, n, k):
+    a, b = torch.randn(m, k, dtype=dtype), torch.randn(n, k, dtype=dtype)
     return lambda: F.linear(a, b)
 
 
-print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
+def make(kind, name):
+    if kind.endswith("compiled") and (not MODERN or name != "train"):
+        raise NotImplementedError("this torch has no torch.compile" if not MODERN else "measured eagerly")
+    if kind == "bf16-products" and (not MODERN or name != "train"):
+        raise NotImplementedError("measured by autocast")
+    word, *sizes = name.split(" ")
+    dtype = torch.bfloat16 if kind == "bf16" else torch.float32
+    if name == "train":
+        return train(kind)
+    if name == "train products":
+        return step_products(dtype)
+    if word == "forward":
+        return forward(kind)
+    if word == "sample":
+        return sample(kind, int(sizes[0]))
+    if word == "gemm":
+        return gemm(dtype, *map(int, sizes))
+    if word == "add" and kind == "fp32":
+        a = torch.randn(64, 64)
+        return lambda: a + a
+    raise NotImplementedError("not measured")
+
+
+works = {}
+
+
+def answer(kind, work, repeat):
+    if kind == "peak bytes":
+        return [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]
+    if MODERN:
+        torch.set_float32_matmul_precision("medium" if kind == "bf16-products" else "highest")
+    run = works.get((kind, work)) or works.setdefault((kind, work), make(kind, work))
+    start = time.perf_counter()
+    for _ in range(repeat):
+        run()
+    return [(time.perf_counter() - start) * 1e3 / repeat]
+
+
+blas = "mkl" if "BLAS_INFO=mkl" in torch.__config__.show() else "blas"
+print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), "blas": blas}), flush=True)
 for line in sys.stdin:
-    words = line.split()
-    times = []
     try:
-        run = work(words)
-        for _ in range(int(words[1]) if run else 0):
-            start = time.perf_counter()
-            run()
-            times.append((time.perf_counter() - start) * 1e3)
-    except Exception as error:  # a work that this torch lacks is left out of the table
-        print(f"{line.strip()}: {error}", file=sys.stderr, flush=True)
-    print(json.dumps(times), flush=True)
+        reply = {"ms": answer(**json.loads(line))}
+    except Exception as error:  # the bench goes on without this work
+        reply = {"error": (str(error).strip().splitlines() or [repr(error)])[0]}
+    print(json.dumps(reply), flush=True)

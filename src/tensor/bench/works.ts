@@ -1,0 +1,52 @@
+/** What the engine bench times: the works, and how long and how often each. */
+
+/** Videos in a train step and in the large sampling. */
+export const BATCH = 16;
+
+export interface Work {
+  readonly name: string;
+  /** Runs of one turn, where one alone is too short to time. */
+  readonly repeat: number;
+  /** Rounds of a full run. */
+  readonly rounds: number;
+  /** All rounds of this work end after about this many seconds. */
+  readonly seconds: number;
+}
+
+const work = (name: string, repeat = 1, rounds = 5, seconds = 12): Work => ({
+  name,
+  repeat,
+  rounds,
+  seconds,
+});
+
+/** m, n, k of x [m, k] times W^T of torch layout [n, k]: the products of DiT-ref's layers. */
+export const PRODUCTS: readonly (readonly [number, number, number])[] = [
+  [4096, 192, 192],
+  [4096, 768, 192],
+  [4096, 192, 768],
+  [16, 768, 192],
+];
+
+export const WORKS: readonly Work[] = [
+  work("train", 1, 8, 45),
+  work("train products", 1, 6, 20),
+  work("forward", 1, 6, 15),
+  work("sample 1", 1, 5, 30),
+  work(`sample ${BATCH}`, 1, 2, 50),
+  ...PRODUCTS.map(([m, n, k]) => work(`gemm ${m} ${n} ${k}`, m > 100 ? 10 : 300, 5, 6)),
+  work("add 64x64", 3000, 5, 3),
+];
+
+/** The linear layers of a train step of DiT-ref: `count` layers of x [rows, inputs] and W [outputs, inputs]. */
+export const STEP_PRODUCTS: readonly {
+  readonly count: number;
+  readonly rows: number;
+  readonly inputs: number;
+  readonly outputs: number;
+}[] = [
+  { count: 6 * 4, rows: BATCH * 256, inputs: 192, outputs: 192 },
+  { count: 6, rows: BATCH * 256, inputs: 192, outputs: 768 },
+  { count: 6, rows: BATCH * 256, inputs: 768, outputs: 192 },
+  { count: 6, rows: BATCH * 16, inputs: 192, outputs: 1152 },
+];
