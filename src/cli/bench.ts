@@ -8,14 +8,15 @@ interface Measured {
 
 export interface BenchOptions {
   readonly json: boolean;
+  readonly quick?: boolean;
   readonly python?: string;
 }
 
 /** Each part in its own module, loaded when asked for. */
 const parts: Readonly<Record<string, (options: BenchOptions) => Promise<Measured | undefined>>> = {
-  async engine({ json, python }) {
+  async engine({ json, quick = false, python }) {
     const { benchEngine } = await import("../tensor/bench/engine.ts");
-    await benchEngine({ json, ...(python !== undefined && { python }) });
+    await benchEngine({ json, quick, ...(python !== undefined && { python }) });
     return undefined;
   },
   async kernel({ json }) {
