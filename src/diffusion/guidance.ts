@@ -68,6 +68,21 @@ function paired(both: History): PairedHistory {
       return both.bytes;
     },
     gather: (rows: readonly number[]) => paired(both.gather([...rows, ...rows.map((row) => row + batch)])),
+    ...(both.join && {
+      join(others: readonly History[]) {
+        const parts = [both, ...others.map(bothOf)];
+        const joined = both.join!(parts.slice(1));
+        // [prompted, empty, prompted, empty] to [prompted, prompted, empty, empty]
+        const starts = parts.map((_, i) => parts.slice(0, i).reduce((sum, part) => sum + part.batch, 0));
+        const half = (from: number): number[] =>
+          parts.flatMap((part, i) =>
+            Array.from({ length: part.batch / 2 }, (_, row) => starts[i]! + (from * part.batch) / 2 + row),
+          );
+        const ordered = joined.gather([...half(0), ...half(1)]);
+        joined.dispose();
+        return paired(ordered);
+      },
+    }),
     dispose: () => both.dispose(),
   });
 }

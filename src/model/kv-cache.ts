@@ -109,9 +109,8 @@ function prefix(
       if (buffer && buffer.used === slots.length && needed <= buffer.capacity) return;
       const kept = retained(policy, slots);
       const size = kept.length + chunks;
-      const roomy = Number.isFinite(policy.span.last)
-        ? 2 * (policy.span.first + policy.span.last) + 2
-        : Math.max(8, 2 * kept.length);
+      const most = 2 * (policy.span.first + policy.span.last) + 2;
+      const roomy = Math.min(most, Math.max(8, 2 * kept.length));
       moveTo(copyOf(shape, policy, batch, buffer, slots, kept, Math.max(size, roomy)), kept);
     },
     write(layer: number, k: Tensor, v: Tensor, gateKeys: Tensor = k) {
@@ -162,7 +161,7 @@ function prefix(
               const pieces = runs.map(([from, count]) =>
                 of(part).slice([0, from * unit, 0], [-1, count * unit, -1]),
               );
-              return tf.concat([...pieces, tf.zeros([part.batch, joinRoom * unit, shape.dim])], 1);
+              return tf.concat([...pieces, tf.fill([part.batch, joinRoom * unit, shape.dim], 0)], 1);
             });
             return tf.concat(picked, 0);
           }),
@@ -229,7 +228,7 @@ function copyOf(
         const parts = tensor
           ? runs.map(([from, count]) => tensor.slice([0, from * unit, 0], [-1, count * unit, -1]))
           : [];
-        return tf.concat([...parts, tf.zeros([batch, (capacity - kept.length) * unit, dim])], 1);
+        return tf.concat([...parts, tf.fill([batch, (capacity - kept.length) * unit, dim], 0)], 1);
       }),
     );
   const all = (tensors: readonly Tensor[] | undefined, unit: number) =>

@@ -18,7 +18,7 @@ import {
   type ScoreRecord,
   type SearchIdentity,
 } from "./journal.ts";
-import { judge } from "./judge.ts";
+import { judge, type Verdict } from "./judge.ts";
 import type { SearchSpace } from "./space.ts";
 import {
   endOf,
@@ -101,26 +101,35 @@ export async function search(
   let total = noCost;
   let failures = 0;
 
-  /** Work in slices, so that little is lost when the search is killed; the last record of a slice closes it. */
+  /**
+   * Work in slices, so that little is lost when the search is killed; the last record of a slice closes it. What the
+   * journal knows already comes back as its records, what is new through `compute`.
+   */
   async function* sliced<T, R extends AdvanceRecord | ScoreRecord>(
     items: readonly T[],
     keyOf: (item: T) => string,
-    compute: (items: readonly T[]) => Promise<{ made: readonly R[]; cost: Cost; event?: SearchEvent }>,
-  ): AsyncGenerator<SearchEvent, Map<string, R>> {
+    compute: (
+      items: readonly T[],
+    ) => Promise<{ cost: Cost; records: () => readonly R[]; event?: SearchEvent }>,
+  ): AsyncGenerator<SearchEvent, ReadonlyMap<string, R>> {
     const answers = new Map<string, R>();
-    const missing = items.filter((item) => {
-      const known = memory.get(keyOf(item)) as R | undefined;
-      if (known) answers.set(known.key, known);
-      if (known?.cost) total = addCost(total, known.cost);
-      return !known;
-    });
+    const missing =
+      memory.size === 0
+        ? items
+        : items.filter((item) => {
+            const known = memory.get(keyOf(item)) as R | undefined;
+            if (known) answers.set(known.key, known);
+            if (known?.cost) total = addCost(total, known.cost);
+            return !known;
+          });
     for (let start = 0; start < missing.length; start += space.batchSize) {
       signal?.throwIfAborted();
-      const { made, cost, event } = await compute(missing.slice(start, start + space.batchSize));
+      const { cost, records, event } = await compute(missing.slice(start, start + space.batchSize));
       total = addCost(total, cost);
-      for (const [i, record] of made.entries()) {
-        answers.set(record.key, record);
-        onRecord?.(i === made.length - 1 ? { ...record, cost } : record);
+      if (onRecord) {
+        const made = records();
+        for (const [i, record] of made.entries())
+          onRecord(i === made.length - 1 ? { ...record, cost } : record);
       }
       if (event) yield event;
     }
@@ -145,22 +154,21 @@ export async function search(
       const target = `${to.chunk}.${to.step}`;
       const ahead = candidates.filter((candidate) => comparePositions(candidate, to) < 0);
       const keyOf = (candidate: Candidate): string => `${candidateKey(candidate)} -> ${target}`;
-      const fresh = new Map<string, Candidate>();
+      const fresh = new Map<Candidate, Candidate>();
       const compute = async (slice: readonly Candidate[]) => {
         const before = space.cost();
         const done = await space.advance(slice, to, signal ? { signal } : {});
-        const made = done.map((after, i) => advanceRecord(slice[i]!, after, target));
         done.forEach((after, i) => {
-          fresh.set(made[i]!.key, after);
+          fresh.set(slice[i]!, after);
         });
+        const records = () => done.map((after, i) => advanceRecord(slice[i]!, after, target));
         const event = { type: "advanced" as const, lineages: slice.map(({ lineage }) => lineage), ...to };
-        return { made, cost: spent(before, space.cost()), event };
+        return { cost: spent(before, space.cost()), records, event };
       };
       const answers = yield* sliced(ahead, keyOf, compute);
       return candidates.map((candidate) => {
         if (comparePositions(candidate, to) >= 0) return candidate;
-        const key = keyOf(candidate);
-        return fresh.get(key) ?? advanced(candidate, answers.get(key)!);
+        return fresh.get(candidate) ?? advanced(candidate, answers.get(keyOf(candidate))!);
       });
     },
 
@@ -169,20 +177,23 @@ export async function search(
     async *score(candidates, stage: Stage, { preview = false, by = verifier }: ScoreOptions = {}) {
       const keyOf = (candidate: Candidate): string =>
         `${candidateKey(candidate)} ${preview ? "preview" : "video"} ${stage} by ${by.name}`;
+      const fresh = new Map<Candidate, Verdict>();
       const compute = async (slice: readonly Candidate[]) => {
         const started = performance.now();
         const videos = await (preview ? space.preview(slice) : space.decode(slice));
         const verdicts = await judge(by, videos, space.prompt, stage, signal);
-        const made = verdicts.map(
-          (verdict, i): ScoreRecord => ({ kind: "score", key: keyOf(slice[i]!), ...verdict }),
-        );
+        verdicts.forEach((verdict, i) => {
+          fresh.set(slice[i]!, verdict);
+        });
+        const records = () =>
+          verdicts.map((verdict, i): ScoreRecord => ({ kind: "score", key: keyOf(slice[i]!), ...verdict }));
         const verifierCalls = slice.length * (by.ensemble?.members.length ?? 1);
         const seconds = (performance.now() - started) / 1000;
-        return { made, cost: { ...noCost, verifierCalls, seconds } };
+        return { cost: { ...noCost, verifierCalls, seconds }, records };
       };
       const answers = yield* sliced(candidates, keyOf, compute);
       const judged = candidates.map((candidate): Scored => {
-        const { score, parts, failure } = answers.get(keyOf(candidate))!;
+        const { score, parts, failure } = fresh.get(candidate) ?? answers.get(keyOf(candidate))!;
         if (failure !== undefined) failures++;
         return {
           candidate,
