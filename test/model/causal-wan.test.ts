@@ -41,7 +41,7 @@ const t4 = [
   [0.2, 0.8, 0.4, 0.05],
 ];
 
-describe("the dual-sequence pass equals chunk-by-chunk denoising with a cache", () => {
+describe("claim 26: the dual-sequence pass equals chunk-by-chunk denoising with a cache", () => {
   for (const policy of [
     dense(),
     slidingWindow({ chunks: 2 }),
@@ -73,7 +73,7 @@ test("a causal model does not look ahead, and a chunk's velocity ignores its own
   expect(maxDifference(chunkOf(model, before, 2), chunkOf(model, after, 2))).toBeGreaterThan(1e-3);
 });
 
-test("routing to at least as many chunks as there are equals dense attention", () => {
+test("claim 28: routing to at least as many chunks as there are equals dense attention", () => {
   const model = tinyModel();
   const [past, xt] = [tinyClip(model, 4, 1), tinyClip(model, 4, 2)];
   const condition = model.encode(prompts);

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { uniformTime } from "../../src/diffusion/timesteps.ts";
 import type { CausalWan } from "../../src/model/causal-wan.ts";
 import { routing } from "../../src/model/history-policy.ts";
 import { rng } from "../../src/tensor/rng.ts";
@@ -49,11 +50,19 @@ describe("resampling forcing", () => {
     });
   }
 
-  test("shift 0, the limit t_s = 0, is teacher forcing", () => {
+  test("claim 29: the past goes to the data as t_s goes to 0, and shift 0 is teacher forcing", () => {
     const given = input(tinyModel());
-    expect(
-      difference(pastOf(resamplingForcing({ shift: 0 }), given), firstChunks(given.x0, chunks - 1)),
-    ).toBe(0);
+    const data = firstChunks(given.x0, chunks - 1);
+    expect(difference(pastOf(resamplingForcing({ shift: 0 }), given), data)).toBe(0);
+    const away = [0.4, 0.04, 0.004].map((t) =>
+      difference(pastOf(resamplingForcing({ clamp: [t, t] }), given), data),
+    );
+    expect(away[1]).toBeLessThan(0.3 * away[0]!);
+    expect(away[2]).toBeLessThan(0.15 * away[1]!);
+    const timestep = uniformTime();
+    const loss = (forcing: Forcing) =>
+      tf.tidy(() => flowMatching({ forcing, timestep }).prepare(given).loss().dataSync()[0]!);
+    expect(loss(resamplingForcing({ shift: 0 }))).toBe(loss(teacherForcing()));
   });
 
   test("one step is the prediction of x0 from the noised chunk and the resampled past", () => {
