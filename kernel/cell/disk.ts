@@ -2,7 +2,7 @@
  * The file system as the compiler asks for it, remembered: each new cell makes it look at the same thousand places
  * again, which took longer than checking the cell. Forgotten whenever something was not found, as it may exist by now.
  */
-import ts from "typescript";
+import ts from "./typescript.ts";
 
 export interface Disk {
   readonly fileExists: (path: string) => boolean;

@@ -30,7 +30,8 @@ interface CommMessage {
 }
 interface CommParts {
   readonly metadata?: Readonly<Record<string, unknown>>;
-  readonly buffers?: readonly Uint8Array[];
+  /** Any typed array or buffer; its bytes are sent as they lie in memory. */
+  readonly buffers?: readonly (ArrayBufferView | ArrayBufferLike)[];
 }
 interface Comm {
   readonly id: string;

@@ -1,18 +1,19 @@
 /** What is known of the name at a cursor: its type, its documentation, and on demand where it is declared. */
-import ts from "typescript";
+import type TS from "typescript";
 import type { TypeService } from "./type-service.ts";
+import ts from "./typescript.ts";
 
 interface Known {
   readonly title: string;
   readonly documentation: string;
-  readonly tags: readonly ts.JSDocTagInfo[];
+  readonly tags: readonly TS.JSDocTagInfo[];
 }
 
-const tagText = ({ name, text }: ts.JSDocTagInfo): string =>
+const tagText = ({ name, text }: TS.JSDocTagInfo): string =>
   `@${name} ${ts.displayPartsToString(text)}`.trim();
 
 /** In the arguments of a call: the function that is called. */
-function signatureAt(service: ts.LanguageService, file: string, position: number): Known | null {
+function signatureAt(service: TS.LanguageService, file: string, position: number): Known | null {
   const help = service.getSignatureHelpItems(file, position, undefined);
   const item = help?.items[help.selectedItemIndex];
   if (item === undefined) return null;
@@ -30,7 +31,7 @@ function signatureAt(service: ts.LanguageService, file: string, position: number
   };
 }
 
-function quickInfoAt(service: ts.LanguageService, file: string, position: number): Known | null {
+function quickInfoAt(service: TS.LanguageService, file: string, position: number): Known | null {
   const info = service.getQuickInfoAtPosition(file, position);
   // A name that nothing declares is "any" to the service.
   if (info === undefined || info.kind === ts.ScriptElementKind.unknown) return null;
@@ -46,7 +47,7 @@ function quickInfoAt(service: ts.LanguageService, file: string, position: number
 }
 
 /** Text of the declaration, for `detail_level` 1 (`name??` in a console). */
-function declarationAt(service: ts.LanguageService, file: string, position: number): string {
+function declarationAt(service: TS.LanguageService, file: string, position: number): string {
   const [definition] = service.getDefinitionAtPosition(file, position) ?? [];
   const span = definition?.contextSpan;
   const source = definition && service.getProgram()?.getSourceFile(definition.fileName);

@@ -1,5 +1,6 @@
 /** A cell as a syntax tree, always read as a module so that `await (x)` is an await and not a call. */
-import ts from "typescript";
+import type TS from "typescript";
+import ts from "./typescript.ts";
 
 export interface SyntaxFault {
   readonly message: string;
@@ -10,14 +11,14 @@ export interface SyntaxFault {
 }
 
 export interface ParsedCell {
-  readonly source: ts.SourceFile;
+  readonly source: TS.SourceFile;
   readonly faults: readonly SyntaxFault[];
 }
 
 /** Fields that the compiler sets and its declarations hide. */
 interface Internals {
   externalModuleIndicator?: boolean;
-  parseDiagnostics?: readonly ts.DiagnosticWithLocation[];
+  parseDiagnostics?: readonly TS.DiagnosticWithLocation[];
 }
 
 export function parseCell(code: string, fileName = "cell.ts"): ParsedCell {
@@ -47,7 +48,7 @@ export interface Position {
   readonly column: number;
 }
 
-export function positionAt(source: ts.SourceFile, offset: number): Position {
+export function positionAt(source: TS.SourceFile, offset: number): Position {
   const { line, character } = source.getLineAndCharacterOfPosition(
     Math.min(Math.max(0, offset), source.text.length),
   );

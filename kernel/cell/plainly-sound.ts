@@ -2,8 +2,9 @@
  * Cells that cannot hold a type error, told by their syntax: literals, arithmetic on numbers, and the bare name of a
  * variable. Looking at a value is the most frequent cell, and asking the type service takes ten times as long as it.
  */
-import ts from "typescript";
+import type TS from "typescript";
 import { parseCell } from "./parse.ts";
+import ts from "./typescript.ts";
 
 const ARITHMETIC = new Set([
   ts.SyntaxKind.PlusToken,
@@ -16,7 +17,7 @@ const ARITHMETIC = new Set([
 /** Longer cells are never of this kind. */
 const LONGEST = 200;
 
-function isNumber(node: ts.Expression): boolean {
+function isNumber(node: TS.Expression): boolean {
   if (ts.isParenthesizedExpression(node)) return isNumber(node.expression);
   if (ts.isBinaryExpression(node))
     return ARITHMETIC.has(node.operatorToken.kind) && isNumber(node.left) && isNumber(node.right);

@@ -4,10 +4,11 @@
  */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import ts from "typescript";
+import type TS from "typescript";
+import ts from "./typescript.ts";
 
 export interface Project {
-  readonly options: ts.CompilerOptions;
+  readonly options: TS.CompilerOptions;
   /** Declaration files that every cell sees. */
   readonly roots: readonly string[];
   /** File the options came from. */
@@ -17,10 +18,10 @@ export interface Project {
 const DEFAULT_LIBRARIES = ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts", "lib.esnext.decorators.d.ts"];
 
 /** Where the project says nothing: strictness as far as it helps in a cell. */
-const DEFAULTS: ts.CompilerOptions = { strict: false, lib: DEFAULT_LIBRARIES };
+const DEFAULTS: TS.CompilerOptions = { strict: false, lib: DEFAULT_LIBRARIES };
 
 /** What cells need, whatever the project says: they are modules that run, are never emitted and may leave names unused. */
-const CELLS: ts.CompilerOptions = {
+const CELLS: TS.CompilerOptions = {
   target: ts.ScriptTarget.ESNext,
   module: ts.ModuleKind.ESNext,
   moduleResolution: ts.ModuleResolutionKind.Bundler,
@@ -61,7 +62,8 @@ function nodeTypes(folder: string): string[] {
   for (let at of [folder, kernelFolder]) {
     while (true) {
       const file = join(at, "node_modules/@types/node/index.d.ts");
-      if (ts.sys.fileExists(file)) return [file];
+      // By its real path, as imports find it: through a link the same types would be read twice.
+      if (ts.sys.fileExists(file)) return [ts.sys.realpath?.(file) ?? file];
       const parent = dirname(at);
       if (parent === at) break;
       at = parent;
@@ -72,14 +74,14 @@ function nodeTypes(folder: string): string[] {
 
 export function projectOf(folder: string): Project {
   const config = ts.findConfigFile(folder, ts.sys.fileExists) ?? null;
-  let given: ts.CompilerOptions = DEFAULTS;
+  let given: TS.CompilerOptions = DEFAULTS;
   if (config !== null) {
     const read = ts.readConfigFile(config, ts.sys.readFile);
     // Only the options matter: which files the project lists does not.
-    const host: ts.ParseConfigHost = { ...ts.sys, readDirectory: () => [] };
+    const host: TS.ParseConfigHost = { ...ts.sys, readDirectory: () => [] };
     given = ts.parseJsonConfigFileContent(read.config ?? {}, host, dirname(config)).options;
   }
-  const options: ts.CompilerOptions = { ...given, ...CELLS };
+  const options: TS.CompilerOptions = { ...given, ...CELLS };
   options.lib = withoutBrowser(given.lib ?? DEFAULT_LIBRARIES);
   if (!options.lib.some((library) => library.includes("disposable") || library === "lib.esnext.d.ts"))
     options.lib.push("lib.esnext.disposable.d.ts");

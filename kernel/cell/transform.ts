@@ -4,11 +4,13 @@
  * Types are erased by blanking (ts-blank-space), so lines and columns stay. Enums, namespaces, parameter properties,
  * decorators and `using` go through the compiler's emit instead, with a source map.
  */
-import { blankSourceFile } from "ts-blank-space";
-import ts from "typescript";
-import { applyEdits, type ColumnMap } from "./edits.ts";
+
+import { applyEdits, type ColumnMap, type Edit } from "./edits.ts";
+import { type EmitOptions, emit } from "./emit.ts";
 import { isObjectAlone, parseCell, positionAt } from "./parse.ts";
 import { rewrite } from "./rewrite.ts";
+import { blankSourceFile } from "./typescript.ts";
+import { rewriteVars } from "./vars.ts";
 
 /** The way back from positions in the script to positions in the cell. */
 export interface CellMap {
@@ -21,44 +23,21 @@ export type Transformed =
   | { readonly ok: true; readonly script: string; readonly map: CellMap }
   | { readonly ok: false; readonly message: string; readonly line: number; readonly column: number };
 
-export interface TransformOptions {
-  /** The older decorators of TypeScript, as a project's tsconfig may ask for. */
-  readonly experimentalDecorators?: boolean;
-  readonly emitDecoratorMetadata?: boolean;
+export type TransformOptions = EmitOptions;
+
+/** The compiler's output as a script: its top-level `var` (enums, namespaces, what a `using` block hoists) become `let`. */
+function scriptOf(text: string, options: TransformOptions): { script: string; sourceMap: string } {
+  const emitted = emit(text, "cell.ts", options);
+  const script = emitted.script.replace(/^export \{\};$/m, "");
+  const { edits, hoisted } = rewriteVars(parseCell(script, "emitted.js").source);
+  return { script: applyEdits(script, [declared(hoisted), ...edits]).text, sourceMap: emitted.sourceMap };
 }
 
-/** Top-level `var` of emitted code (enums, namespaces, names hoisted out of a `using` block) -> `let`. */
-function reletEmitted(script: string): string {
-  const { source } = parseCell(script, "emitted.js");
-  let out = script;
-  for (const statement of source.statements) {
-    if (!ts.isVariableStatement(statement)) continue;
-    const list = statement.declarationList;
-    const helper = list.declarations.some(({ name }) => ts.isIdentifier(name) && name.text.startsWith("__"));
-    if ((list.flags & ts.NodeFlags.BlockScoped) !== 0 || helper) continue;
-    const start = list.getStart(source);
-    out = `${out.slice(0, start)}let${out.slice(start + 3)}`;
-  }
-  return out;
-}
-
-function emit(text: string, options: TransformOptions): { script: string; sourceMap: string } {
-  const { outputText, sourceMapText } = ts.transpileModule(text, {
-    fileName: "cell.ts",
-    compilerOptions: {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      moduleDetection: ts.ModuleDetectionKind.Force,
-      experimentalDecorators: options.experimentalDecorators ?? false,
-      emitDecoratorMetadata: options.emitDecoratorMetadata ?? false,
-      useDefineForClassFields: !options.experimentalDecorators,
-      preserveConstEnums: true,
-      sourceMap: true,
-    },
-  });
-  const script = outputText.replace(/^\/\/# sourceMappingURL=.*$/m, "").replace(/^export \{\};$/m, "");
-  return { script: reletEmitted(script), sourceMap: sourceMapText ?? "" };
-}
+const declared = (names: readonly string[]): Edit => ({
+  start: 0,
+  end: 0,
+  text: names.length === 0 ? "" : `let ${names.join(", ")}; `,
+});
 
 export function transform(code: string, options: TransformOptions = {}): Transformed {
   const parsed = parseCell(isObjectAlone(code) ? `(${code})` : code);
@@ -75,10 +54,18 @@ export function transform(code: string, options: TransformOptions = {}): Transfo
     });
   }
   if (erasable) {
-    const { text, columns } = applyEdits(erased, edits);
+    const vars = rewriteVars(source);
+    const { text, columns } = applyEdits(erased, [declared(vars.hoisted), ...edits, ...vars.edits]);
     return { ok: true, script: `${text}\n;undefined`, map: { columns } };
   }
   const { text, columns } = applyEdits(source.text, edits);
-  const { script, sourceMap } = emit(text, options);
+  const { script, sourceMap } = scriptOf(text, options);
   return { ok: true, script: `${script}\n;undefined`, map: { columns, sourceMap } };
+}
+
+/** An expression without its types, for `user_expressions`; as given where that cannot be done, so that V8 says why. */
+export function eraseExpression(code: string): string {
+  const { source, faults } = parseCell(`(${code}\n)`);
+  if (faults.length > 0) return code;
+  return blankSourceFile(source, () => {}).slice("(".length, -"\n)".length);
 }

@@ -11,12 +11,13 @@
  */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import ts from "typescript";
+import type TS from "typescript";
 import { type DeclarationKind, declarationsOf, identifiersIn } from "./declarations.ts";
 import { rememberedDisk } from "./disk.ts";
 import { GLOBAL_DECLARATIONS } from "./globals.ts";
 import { isObjectAlone, parseCell, positionAt } from "./parse.ts";
 import { projectOf } from "./project.ts";
+import ts from "./typescript.ts";
 
 export interface Diagnostic {
   readonly message: string;
@@ -28,7 +29,7 @@ export interface Diagnostic {
 
 /** The present cell as a file of the service. */
 export interface Opened {
-  readonly service: ts.LanguageService;
+  readonly service: TS.LanguageService;
   readonly file: string;
   /** Offset of the cell's first character in the file. */
   readonly shift: number;
@@ -45,11 +46,13 @@ export interface TypeService {
   open(code: string): Opened;
   /** Forgets all cells, as their variables are gone. */
   reset(): void;
-  readonly options: ts.CompilerOptions;
+  readonly options: TS.CompilerOptions;
 }
 
-/** No fault of a cell: a module without types, and unused or duplicate helper imports. */
-const TOLERATED = new Set([7016, 6133, 6192, 6196, 6198, 7043, 7044, 7045, 7046, 7047, 7048, 7049, 7050]);
+/** No fault of a cell: `import x = require()`, a module without types, and unused or duplicate helper imports. */
+const TOLERATED = new Set([
+  1202, 7016, 6133, 6192, 6196, 6198, 7043, 7044, 7045, 7046, 7047, 7048, 7049, 7050,
+]);
 
 interface VirtualFile {
   readonly text: string;
@@ -90,9 +93,9 @@ export function typeService(folder: string): TypeService {
     return stamp;
   };
   const versionOf = (file: string): string => String(files.get(file)?.version ?? stampOf(file));
-  const snapshots = new Map<string, { readonly version: string; readonly snapshot: ts.IScriptSnapshot }>();
+  const snapshots = new Map<string, { readonly version: string; readonly snapshot: TS.IScriptSnapshot }>();
   /** Asked for each file of the program at each cell. */
-  function snapshotOf(file: string): ts.IScriptSnapshot | undefined {
+  function snapshotOf(file: string): TS.IScriptSnapshot | undefined {
     const version = versionOf(file);
     const known = snapshots.get(file);
     if (known?.version === version) return known.snapshot;
@@ -104,16 +107,16 @@ export function typeService(folder: string): TypeService {
   }
 
   const disk = rememberedDisk();
-  const resolutions = new Map<string, ts.ResolvedModuleWithFailedLookupLocations>();
+  const resolutions = new Map<string, TS.ResolvedModuleWithFailedLookupLocations>();
   /** Something was not found: look again for the next cell, as it may be there by then. */
   let missing = false;
 
   function resolve(
     text: string,
     containing: string,
-    settings: ts.CompilerOptions,
-    redirected: ts.ResolvedProjectReference | undefined,
-  ): ts.ResolvedModuleWithFailedLookupLocations {
+    settings: TS.CompilerOptions,
+    redirected: TS.ResolvedProjectReference | undefined,
+  ): TS.ResolvedModuleWithFailedLookupLocations {
     const cell = /^\.\/(__cell_\d+)$/.exec(text);
     if (cell !== null) {
       const resolvedFileName = join(folder, `${cell[1]}.ts`);
@@ -131,7 +134,7 @@ export function typeService(folder: string): TypeService {
     return found;
   }
 
-  const host: ts.LanguageServiceHost = {
+  const host: TS.LanguageServiceHost = {
     getScriptFileNames: () => [globalsFile, ...roots, currentFile],
     getScriptVersion: versionOf,
     getScriptSnapshot: snapshotOf,

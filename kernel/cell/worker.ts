@@ -5,7 +5,7 @@ import { type Completions, complete } from "./complete.ts";
 import { inspect } from "./inspect.ts";
 import { type Completeness, isComplete } from "./is-complete.ts";
 import { isPlainlySound } from "./plainly-sound.ts";
-import { type CellMap, transform } from "./transform.ts";
+import { type CellMap, eraseExpression, transform } from "./transform.ts";
 import { type Diagnostic, type TypeService, typeService } from "./type-service.ts";
 
 export type LanguageRequest =
@@ -14,6 +14,7 @@ export type LanguageRequest =
       readonly code: string;
       readonly name: string;
       readonly typeCheck: TypeCheckMode;
+      readonly expressions: Readonly<Record<string, string>>;
     }
   | { readonly op: "complete"; readonly code: string; readonly offset: number }
   | { readonly op: "inspect"; readonly code: string; readonly offset: number; readonly detail: number }
@@ -22,7 +23,13 @@ export type LanguageRequest =
   | { readonly op: "warm"; readonly what: "check" | "complete" };
 
 export type Prepared =
-  | { readonly ok: true; readonly script: string; readonly map: CellMap; readonly warning?: string }
+  | {
+      readonly ok: true;
+      readonly script: string;
+      readonly map: CellMap;
+      readonly expressions: Readonly<Record<string, string>>;
+      readonly warning?: string;
+    }
   | { readonly ok: false; readonly failure: Failure };
 
 export interface LanguageAnswers {
@@ -70,7 +77,8 @@ const typeFailure = (diagnostics: readonly Diagnostic[], code: string, name: str
 /** `// @ts-nocheck` on top leaves a cell unchecked, as it does a file. */
 const isUnchecked = (code: string): boolean => /^(\s|\/\/[^\n]*\n)*\/\/\s*@ts-nocheck\b/.test(code);
 
-function prepare({ code, name, typeCheck }: Extract<LanguageRequest, { op: "prepare" }>): Prepared {
+function prepare(request: Extract<LanguageRequest, { op: "prepare" }>): Prepared {
+  const { code, name, typeCheck } = request;
   const { experimentalDecorators, emitDecoratorMetadata } = service?.options ?? {};
   const transformed = transform(code, {
     ...(experimentalDecorators === undefined ? {} : { experimentalDecorators }),
@@ -88,7 +96,16 @@ function prepare({ code, name, typeCheck }: Extract<LanguageRequest, { op: "prep
   types().commit(code);
   const found = diagnostics.length === 0 ? [] : typeFailure(diagnostics, code, name).traceback;
   const warning = [...found, ...(fault === "" ? [] : [fault])];
-  return { ok: true, script, map, ...(warning.length === 0 ? {} : { warning: `${warning.join("\n")}\n` }) };
+  const expressions = Object.fromEntries(
+    Object.entries(request.expressions).map(([key, expression]) => [key, eraseExpression(expression)]),
+  );
+  return {
+    ok: true,
+    script,
+    map,
+    expressions,
+    ...(warning.length === 0 ? {} : { warning: `${warning.join("\n")}\n` }),
+  };
 }
 
 /** The compiler's own faults leave a cell unchecked; they are no reason not to run it. */

@@ -17,8 +17,18 @@ export function writeFully(fd: number, bytes: Uint8Array): void {
   }
 }
 
+/** Sends a frame whole. Throws a TypeError, with nothing sent, where what it holds is not JSON. */
 export function send(frame: Frame, buffers: readonly Uint8Array[] = []): void {
-  writeFully(FRAME_FD, encodeFrame(frame, buffers));
+  let bytes: Uint8Array;
+  try {
+    bytes = encodeFrame(frame, buffers);
+  } catch (fault) {
+    const reason = (fault as Error).message.split("\n")[0]!;
+    throw new TypeError(
+      `Cannot show the value as what it draws must be JSON: ${reason}. Leave out cycles, big integers and texts of half a gigabyte.`,
+    );
+  }
+  writeFully(FRAME_FD, bytes);
 }
 
 let parent = "";

@@ -11,7 +11,8 @@ export interface CommMessage {
 
 export interface CommParts {
   readonly metadata?: Bundle;
-  readonly buffers?: readonly Uint8Array[];
+  /** Any typed array or buffer; its bytes are sent as they lie in memory. */
+  readonly buffers?: readonly (ArrayBufferView | ArrayBufferLike)[];
 }
 
 type Listener = (message: CommMessage) => unknown;
@@ -36,13 +37,26 @@ interface Open {
 const open = new Map<string, Open>();
 const targets = new Map<string, CommTarget>();
 
+const bytesOf = (buffer: ArrayBufferView | ArrayBufferLike): Uint8Array =>
+  ArrayBuffer.isView(buffer)
+    ? new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+    : new Uint8Array(buffer);
+
 function post(
   message: "comm_open" | "comm_msg" | "comm_close",
   comm: { readonly id: string; readonly target?: string },
   data: unknown,
   { metadata = {}, buffers = [] }: CommParts = {},
 ): void {
-  send({ type: "comm", parent: outputParent(), message, ...comm, data: data ?? {}, metadata }, buffers);
+  const frame = {
+    type: "comm",
+    parent: outputParent(),
+    message,
+    ...comm,
+    data: data ?? {},
+    metadata,
+  } as const;
+  send(frame, buffers.map(bytesOf));
 }
 
 function comm(id: string, target: string): Comm {

@@ -13,8 +13,9 @@ import { installGlobals } from "./globals.ts";
 import { beginCell, endCell, Interrupted, interruptCell } from "./interrupt.ts";
 import { installModules } from "./modules.ts";
 import { render, renderResult } from "./render.ts";
+import { installStackTraces, rememberCell } from "./stack.ts";
 import { isStopping, reportOver, startWatchdog } from "./stdin.ts";
-import { failureOf, rememberCell } from "./traceback.ts";
+import { failureOf } from "./traceback.ts";
 
 /** Marks the end of a cell on fd 1 and 2; the front chose it, so that it can take it out of the text. */
 const MARKER = Buffer.from(`\u0000${process.argv.splice(2, 1)[0]}\u0000`);
@@ -54,7 +55,11 @@ function report(ended: Ended): void {
       // The user has closed the descriptor: nothing will come from there.
     }
   }
-  send({ type: "done", ...ended });
+  try {
+    send({ type: "done", ...ended });
+  } catch (thrown) {
+    send({ type: "done", parent: ended.parent, failure: describeFault(thrown), expressions: {} });
+  }
 }
 
 /** The cell that ended last: the watchdog may still be at stopping it. */
@@ -127,6 +132,7 @@ process.on("SIGINT", () => {}); // Interrupts come through the watchdog.
 process.on("disconnect", () => process.exit(0));
 process.on("unhandledRejection", (thrown) => reportStray("Unhandled rejection", thrown));
 process.on("uncaughtException", (thrown) => reportStray("Uncaught", thrown));
+installStackTraces();
 captureStreams();
 // Node's global console also feeds the inspector, which would keep the last thousand arguments alive.
 globalThis.console = new Console({ stdout: process.stdout, stderr: process.stderr });

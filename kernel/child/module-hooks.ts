@@ -13,11 +13,15 @@ import { readFileSync, statSync } from "node:fs";
 import type { LoadHook, ResolveHook } from "node:module";
 import { dirname, extname, join, resolve as resolvePath } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import type { MessagePort } from "node:worker_threads";
 import type TypeScript from "typescript";
+import type { EmittedModule } from "./stack.ts";
 
 export interface HookData {
   /** Folder of the notebook, as a URL that ends in a slash. */
   readonly folder: string;
+  /** Takes an `EmittedModule` for each module whose lines are not those of its file. */
+  readonly maps: MessagePort;
 }
 
 /** In front of what a cell imports: its parent is the notebook, not the kernel file that calls import(). */
@@ -25,18 +29,18 @@ export const CELL_PREFIX = "zoetrope-cell:";
 export const TSLAB_URL = "zoetrope-kernel:tslab";
 
 let folder = "file:///";
+let maps: MessagePort | null = null;
 const kernelUrl = import.meta.url;
 
 export function initialize(data: HookData): void {
   folder = data.folder;
+  maps = data.maps;
+  maps.unref();
 }
 
-let compiler: Promise<typeof TypeScript> | null = null;
 /** Loaded only when a `.ts` file or `paths` need it: a notebook that imports packages alone never pays for it. */
-const typescript = (): Promise<typeof TypeScript> => {
-  compiler ??= import("typescript").then((module) => module.default);
-  return compiler;
-};
+const compiler = () => import("../cell/typescript.ts");
+const typescript = async (): Promise<typeof TypeScript> => (await compiler()).default;
 
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 const IS_SCRIPT = /\.[mc]?[jt]sx?$/;
@@ -185,29 +189,22 @@ export const resolve: ResolveHook = async (given, context, next) => {
   }
 };
 
-/** TypeScript -> JavaScript with all lines in place. */
-async function erase(text: string, path: string): Promise<string> {
-  const ts = await typescript();
-  const tsx = extname(path) === ".tsx";
-  if (!tsx) {
-    const { default: blank } = await import("ts-blank-space");
-    let erasable = !/^\s*(export\s+)?(await\s+)?using\s/m.test(text) && !/^\s*@\w/m.test(text);
-    const erased = blank(text, () => {
-      erasable = false;
-    });
-    if (erasable) return erased;
-  }
-  return ts.transpileModule(text, {
-    fileName: path,
-    compilerOptions: {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      jsx: ts.JsxEmit.ReactJSX,
-      preserveConstEnums: true,
-      inlineSourceMap: true,
-      inlineSources: true,
-    },
-  }).outputText;
+/** TypeScript -> JavaScript: with all lines in place, or emitted by the compiler, whose source map goes to the traces. */
+async function erase(path: string, url: string): Promise<string> {
+  const text = readFileSync(path, "utf8");
+  const { default: ts, blankSourceFile } = await compiler();
+  const { emit, holdsSyntaxBeyondNode } = await import("../cell/emit.ts");
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  let erasable = extname(path) !== ".tsx" && !holdsSyntaxBeyondNode(source);
+  const erased = erasable
+    ? blankSourceFile(source, () => {
+        erasable = false;
+      })
+    : "";
+  if (erasable) return erased;
+  const { script, sourceMap } = emit(text, path);
+  maps?.postMessage({ url, sourceMap } satisfies EmittedModule);
+  return script;
 }
 
 export const load: LoadHook = async (url, context, next) => {
@@ -219,8 +216,7 @@ export default shim;`;
   }
   if (!isVersioned(url)) return next(url, context);
   const path = fileURLToPath(url.replace(/\?.*$/, ""));
-  if (/\.m?tsx?$/.test(path))
-    return { format: "module", source: await erase(readFileSync(path, "utf8"), path), shortCircuit: true };
+  if (/\.m?tsx?$/.test(path)) return { format: "module", source: await erase(path, url), shortCircuit: true };
   if (path.endsWith(".json"))
     return { format: "module", source: `export default ${readFileSync(path, "utf8")};`, shortCircuit: true };
   return next(url, context);

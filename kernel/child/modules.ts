@@ -2,9 +2,11 @@
 import { builtinModules, createRequire, register } from "node:module";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { MessageChannel } from "node:worker_threads";
 import { slots } from "./evaluate.ts";
 import { cancelPoint } from "./interrupt.ts";
 import { CELL_PREFIX, type HookData } from "./module-hooks.ts";
+import { expectModuleMaps } from "./stack.ts";
 
 const builtins = new Set(builtinModules);
 
@@ -14,8 +16,11 @@ let registered = false;
 function ensureHooks(folder: string): void {
   if (registered) return;
   registered = true;
+  const { port1, port2 } = new MessageChannel();
+  expectModuleMaps(port1);
   register<HookData>("./module-hooks.js", import.meta.url, {
-    data: { folder: pathToFileURL(`${folder}/`).href },
+    data: { folder: pathToFileURL(`${folder}/`).href, maps: port2 },
+    transferList: [port2],
   });
 }
 

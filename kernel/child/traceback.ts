@@ -1,60 +1,16 @@
-/** Errors as a notebook shows them: positions in cells as the user typed them, frames of the kernel left out. */
-import { SourceMap } from "node:module";
+/** Errors as a notebook shows them: name, message, an excerpt of the cell, frames, causes. */
 import { inspect } from "node:util";
-import { originalColumn } from "../cell/edits.ts";
-import type { CellMap } from "../cell/transform.ts";
 import type { Failure } from "./frames.ts";
-
-interface KnownCell {
-  readonly lines: readonly string[];
-  readonly map: CellMap;
-}
-
-const cells = new Map<string, KnownCell>();
-/** Source texts kept for tracebacks: functions of older cells still show positions, as they came. */
-const KEPT = 1000;
-
-export function rememberCell(name: string, source: string, map: CellMap): void {
-  cells.delete(name);
-  cells.set(name, { lines: source.split("\n"), map });
-  if (cells.size > KEPT) cells.delete(cells.keys().next().value!);
-}
+import { CELL_POSITION, cellLines, original, type Place } from "./stack.ts";
 
 const RED = "\u001b[31m";
 const DIM = "\u001b[2m";
 const CYAN = "\u001b[36m";
 const RESET = "\u001b[0m";
 
-const CELL_POSITION = /(cell\[[^\]]+\]\.ts):(\d+):(\d+)/;
-const KERNEL_FOLDER = new URL("..", import.meta.url).href;
-
-/** Frames that say nothing to a user: the kernel, Node's own, the inspector's wrapper. */
-const isOwnFrame = (line: string): boolean =>
-  line.includes(KERNEL_FOLDER) ||
-  line.includes(decodeURI(KERNEL_FOLDER).replace("file://", "")) ||
-  /\(node:|at node:|at new Promise \(<anonymous>\)|at async Promise\.\w+ \(index|at <anonymous>$/.test(line);
-
-interface Place {
-  readonly name: string;
-  readonly line: number;
-  readonly column: number;
-}
-
-/** The place in the cell as typed, of a place in the script that V8 ran. */
-function original({ name, line, column }: Place): Place {
-  const cell = cells.get(name);
-  if (cell === undefined) return { name, line, column };
-  let at = { line, column };
-  if (cell.map.sourceMap !== undefined) {
-    const entry = new SourceMap(JSON.parse(cell.map.sourceMap)).findEntry(line - 1, column - 1);
-    if ("originalLine" in entry) at = { line: entry.originalLine + 1, column: entry.originalColumn + 1 };
-  }
-  return { name, line: at.line, column: originalColumn(cell.map.columns, at.line, at.column) };
-}
-
 /** Three lines around a place in a cell, with a mark under the column. */
 function excerpt({ name, line, column }: Place): string[] {
-  const lines = cells.get(name)?.lines ?? [];
+  const lines = cellLines(name);
   const shown: string[] = [];
   for (let at = Math.max(1, line - 1); at <= Math.min(lines.length, line + 1); at++) {
     const number = String(at).padStart(5);
@@ -66,23 +22,17 @@ function excerpt({ name, line, column }: Place): string[] {
   return shown;
 }
 
-/** One stack line with its positions mapped and hidden names undone. */
-function mapLine(line: string, places: Place[]): string {
-  return line
-    .replace(CELL_POSITION, (_, name: string, row: string, column: string) => {
-      const place = original({ name, line: Number(row), column: Number(column) });
-      places.push(place);
-      return `${CYAN}${name}:${place.line}:${place.column}${RESET}`;
-    })
-    .replace(/(?<=at .*)\$\$(?=[ .])/g, "")
-    .replace(/\?v=[0-9a-f]{12}(?=:\d)/, "");
-}
-
+/** The frames of an error's stack, cells in colour; their places are added to `places`. */
 function stackLines(error: Error, places: Place[]): string[] {
   const stack = typeof error.stack === "string" ? error.stack : "";
   const at = stack.search(/^ {4}at /m);
   const lines = at < 0 ? [] : stack.slice(at).split("\n");
-  return lines.filter((line) => !isOwnFrame(line)).map((line) => mapLine(line, places));
+  return lines.map((line) =>
+    line.replace(CELL_POSITION, (position, name: string, row: string, column: string) => {
+      places.push({ name, line: Number(row), column: Number(column) });
+      return `${CYAN}${position}${RESET}`;
+    }),
+  );
 }
 
 /** Own fields of an error that its message does not show, as Node prints them. */

@@ -29,14 +29,21 @@ export interface CellOutcome {
   readonly isFatal: boolean;
 }
 
+export interface RunCellOptions extends ExecuteOptions {
+  /** Milliseconds; 0 = no limit (default). */
+  readonly timeout?: number;
+  /** What messages call the cell. Default "The cell". */
+  readonly title?: string;
+}
+
 export interface KernelSession {
   readonly spec: KernelSpec;
   readonly client: KernelClient;
   readonly process: KernelProcess;
   /** Content of the kernel_info_reply. */
   readonly info: JsonObject;
-  /** `timeout` in ms, 0 = no limit: a cell over it is interrupted. */
-  runCell(code: string, options?: ExecuteOptions & { readonly timeout?: number }): Promise<CellOutcome>;
+  /** A cell over its time is interrupted. */
+  runCell(code: string, options?: RunCellOptions): Promise<CellOutcome>;
   /** Stops the running cell, by message or by signal as the kernelspec says. */
   interrupt(): Promise<void>;
   /** Asks the kernel to end, then makes it. */
@@ -70,7 +77,7 @@ export async function startKernelSession(options: SessionOptions = {}): Promise<
 
   async function runCell(
     code: string,
-    { timeout = 0, ...execution }: ExecuteOptions & { readonly timeout?: number } = {},
+    { timeout = 0, title = "The cell", ...execution }: RunCellOptions = {},
   ): Promise<CellOutcome> {
     let stopped: CellError | undefined;
     let killer: ReturnType<typeof setTimeout> | undefined;
@@ -82,7 +89,7 @@ export async function startKernelSession(options: SessionOptions = {}): Promise<
     };
     const onAbort = () =>
       stop(cellError("Interrupted", "The run was interrupted; the outputs so far are kept."));
-    const limit = timeout > 0 ? setTimeout(() => stop(timeoutError(timeout)), timeout) : undefined;
+    const limit = timeout > 0 ? setTimeout(() => stop(timeoutError(title, timeout)), timeout) : undefined;
     signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted) onAbort();
     try {
@@ -118,10 +125,10 @@ function cellError(ename: string, evalue: string): CellError {
   return { ename, evalue, traceback: [`${ename}: ${evalue}`] };
 }
 
-function timeoutError(timeout: number): CellError {
+function timeoutError(title: string, timeout: number): CellError {
   return cellError(
     "CellTimeout",
-    `The cell ran longer than the ${timeout / 1000} s that each cell may take. Allow more with --timeout, or make it smaller.`,
+    `${title} ran longer than the ${timeout / 1000} s that each cell may take. Allow more with --timeout, or make it smaller.`,
   );
 }
 

@@ -145,6 +145,7 @@ export async function* runNotebook(
         .runCell(cell.source, {
           stopsOnError: !mayFail,
           timeout: typeof timeout === "function" ? timeout(cell) : timeout,
+          title: `Cell ${place.number} of ${place.of} (id ${cell.id})`,
           onMessage: (message) => {
             if (message.parent !== null) cellOf.set(message.parent.msg_id, cell);
             const count = contentOf(message)["execution_count"];

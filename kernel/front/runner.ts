@@ -72,7 +72,8 @@ export function runner({ language, child, warn, typeCheck: firstMode }: RunnerPa
 
   const start = async (mine: Run): Promise<void> => {
     const { cell } = mine;
-    const prepared = await language.ask({ op: "prepare", code: cell.code, name: cell.name, typeCheck });
+    const { code, name, expressions } = cell;
+    const prepared = await language.ask({ op: "prepare", code, name, typeCheck, expressions });
     if (run !== mine) return; // Interrupted meanwhile.
     if (!prepared.ok) {
       mine.settle({ failure: prepared.failure, expressions: {} });
@@ -83,12 +84,12 @@ export function runner({ language, child, warn, typeCheck: firstMode }: RunnerPa
     child.send({
       op: "run",
       parent: cell.parent,
-      name: cell.name,
-      source: cell.code,
+      name,
+      source: code,
       script: prepared.script,
       map: prepared.map,
       silent: cell.silent,
-      expressions: cell.expressions,
+      expressions: prepared.expressions,
     });
   };
 

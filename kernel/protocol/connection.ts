@@ -16,7 +16,12 @@ const PORTS = ["shell_port", "control_port", "stdin_port", "hb_port", "iopub_por
 
 /** Reads the text of a connection file. Throws an Error that names the field at fault. */
 export function parseConnection(text: string): Connection {
-  const given: unknown = JSON.parse(text);
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`Cannot read the connection file as it must be JSON: ${(error as Error).message}.`);
+  }
   if (typeof given !== "object" || given === null)
     throw new Error(
       `Cannot read the connection file as it must hold a JSON object: got ${text.slice(0, 40)}.`,

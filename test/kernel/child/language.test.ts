@@ -75,27 +75,66 @@ describe("cells", () => {
       "[import.meta.dirname === process.cwd(), typeof require('fs').readFileSync]",
       "[ true, 'function' ]",
     ],
+    ["accessors", "class Acc { accessor x = 5 }\nnew Acc().x", "5"],
+    [
+      "namespaces that add to a function, a class and an enum",
+      "function Nf() { return Nf.x } namespace Nf { export let x = 1 }\nclass Nc { static y = 2 } namespace Nc { export const z = 3 }\nenum Ne { A = 4 } namespace Ne { export const b = 5 }\n[Nf(), Nc.y, Nc.z, Ne.A, Ne.b]",
+      "[ 1, 2, 3, 4, 5 ]",
+    ],
+    ["import with require", "import paths = require('node:path'); paths.sep", "'/'"],
+    ["a list of exports", "const listed = 2; export { listed }; listed", "2"],
+    ["var of a loop", "for (var turn = 0; turn < 3; turn++) {}\nturn", "3"],
+    [
+      "var of a block and of patterns",
+      "{ var { blockVar, other = 2 } = { blockVar: 1 } as any; }\nif (true) var lone: number = 3 as number\n[blockVar, other, lone]",
+      "[ 1, 2, 3 ]",
+    ],
+    ["var of a block in a later cell", "[turn, blockVar]", "[ 3, 1 ]"],
+    [
+      "what var of a block declared, declared again",
+      "const turn = 'again', blockVar = 'too'; [turn, blockVar]",
+      "[ 'again', 'too' ]",
+    ],
+    [
+      "var beside an enum",
+      "enum Beside { A } for (var [left, right] of [[1, 2]]) {}\n[left, right, Beside.A]",
+      "[ 1, 2, 0 ]",
+    ],
     ["a trailing comment", "1 + 1 // two", "2"],
     ["a directive", "'use strict'; 3", "3"],
   ])("run %s", async (_, code, expected) => {
     expect(await value(code)).toBe(expected);
   });
 
-  it("declare names again in every form", async () => {
-    const forms = [
+  it("declare names again, from every form to every form", { timeout: 60_000 }, async () => {
+    const forms: readonly (readonly [string, string])[] = [
       ["const again = 1; again", "1"],
       ["let again = 'two'; again", "'two'"],
-      ["function again() { return 3; }; again()", "3"],
-      ["class again { static v = 4 }; again.v", "4"],
-      ["enum again { five = 5 }; again.five", "5"],
+      ["function again() { return 3; }\nagain()", "3"],
+      ["class again { static v = 4 }\nagain.v", "4"],
+      ["enum again { five = 5 }\nagain.five", "5"],
+      ["type again = 6; 6 satisfies again", "6"],
       ["var again = 6; var again = 7; again", "7"],
       ["import again from 'node:path'; again.sep", "'/'"],
-      ["namespace again { export const v = 8 }; again.v", "8"],
+      ["namespace again { export const v = 8 }\nagain.v", "8"],
       ["const { again } = { again: 9 }; again", "9"],
-      ["async function again() { return 10; }; await again()", "10"],
-      ["enum again { only }; Object.keys(again).length", "2"],
-    ] as const;
-    for (const [code, expected] of forms) expect(await value(code)).toBe(expected);
+      ["async function again() { return 10; }\nawait again()", "10"],
+      ["{ var again = 11; }\nagain", "11"],
+    ];
+    // A walk that goes from each form to each form once.
+    const left = forms.map(() => [...forms.keys()]);
+    const stack = [0];
+    const walk: number[] = [];
+    while (stack.length > 0) {
+      const next = left[stack.at(-1)!]!.pop();
+      if (next === undefined) walk.push(stack.pop()!);
+      else stack.push(next);
+    }
+    expect(walk).toHaveLength(forms.length ** 2 + 1);
+    for (const form of walk) {
+      const [code, expected] = forms[form]!;
+      expect(await value(code), code).toBe(expected);
+    }
   });
 
   it("keep what was declared before a throw", async () => {
@@ -117,7 +156,8 @@ describe("cells", () => {
     await run("let kernelTime = 0; let acc = 0;");
     const top = Number(await value(`let t1 = performance.now(); acc = 0; ${loop}\nperformance.now() - t1`));
     const inner = Number(await value(code(`(() => { let acc = 0; ${loop} return acc; })();`)));
-    expect(top).toBeLessThan(20 * inner + 100);
+    // A proxied scope is 160 times slower; a busy machine may double one of the two.
+    expect(top).toBeLessThan(4 * inner + 20);
   });
 });
 
@@ -165,6 +205,17 @@ await outer();`;
       ),
     );
     expect(text).toMatch(/at cell\[\d+\]\.ts:7:7/);
+  });
+
+  it("point at the cell's lines in error.stack too, which libraries and programs print", async () => {
+    const { stdout, stderr } = await run(
+      "enum Emitted {\n  A,\n}\nfunction make() {\n  return new Error('kept');\n}\nconsole.log(make().stack); console.error(make()); console.trace('here');",
+    );
+    expect(stdout).toMatch(
+      /^Error: kept\n {4}at make \(cell\[\d+\]\.ts:5:10\)\n {4}at cell\[\d+\]\.ts:7:\d+\n$/,
+    );
+    expect(stderr).toMatch(/at make \(cell\[\d+\]\.ts:5:10\)[\s\S]*Trace: here\n {4}at cell\[\d+\]\.ts:7:/);
+    expect(stdout + stderr).not.toMatch(/node:|kernel\/|\$\$|__k/);
   });
 
   it("show causes, aggregates, own fields and thrown values", async () => {
@@ -265,6 +316,22 @@ describe("imports", () => {
     const text = plainTraceback(await run('import { faulty } from "./src/faulty";\nfaulty(1);'));
     expect(text).toMatch(/at faulty \(.*src\/faulty\.ts(\?v=\w+)?:5:9\)/);
     expect(text).toMatch(/at cell\[\d+\]\.ts:2:1/);
+  });
+  it("show modules that the compiler emitted at their own lines, in what they throw while they load too", async () => {
+    write(
+      "src/emitted.ts",
+      "interface Unused {\n  a: 1;\n}\nexport enum Kind {\n  A,\n  B,\n}\n\nexport class Keeper {\n  constructor(readonly kind: Kind) {}\n  fail(): never {\n    throw new Error(Kind[this.kind]);\n  }\n}\n",
+    );
+    const text = plainTraceback(
+      await run('import { Keeper, Kind } from "./src/emitted";\nnew Keeper(Kind.B).fail();'),
+    );
+    expect(text).toMatch(/^Error: B\n/);
+    expect(text).toMatch(/at Keeper\.fail \(file:.*src\/emitted\.ts:12:11\)/);
+    write(
+      "src/loading.ts",
+      "type Gone = 1;\nenum Here {\n  A,\n}\n\nthrow new Error(`loading ${Here.A}`);\nexport {};\n",
+    );
+    expect(plainTraceback(await run('await import("./src/loading.ts");'))).toMatch(/src\/loading\.ts:6:7/);
   });
 });
 

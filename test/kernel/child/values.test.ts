@@ -55,6 +55,20 @@ describe("helpers", () => {
   });
 });
 
+describe("values that are not JSON", () => {
+  it.each([
+    ["a cycle", "const cycle: any = {}; cycle.self = cycle; json(cycle)", "circular structure"],
+    ["a big integer", "({ 'application/json': { big: 1n } })", "BigInt"],
+  ])("%s fails the cell that shows it, and no other", async (_, code, reason) => {
+    const fault = `TypeError: Cannot show the value as what it draws must be JSON: .*${reason}`;
+    await expect(bundle(code)).rejects.toThrow(new RegExp(fault));
+    await expect(bundle(`display((() => { ${code.replace(/(json|\()/, "return $1")} })())`)).rejects.toThrow(
+      new RegExp(fault),
+    );
+    expect(await bundle("'next'")).toEqual({ "text/plain": "'next'" });
+  });
+});
+
 describe("charts", () => {
   const spec =
     'data: { values: [{ a: 1, b: 2 }, { a: 2, b: 3 }] }, mark: "line", encoding: { x: { field: "a", type: "quantitative" }, y: { field: "b", type: "quantitative" } }';

@@ -160,6 +160,7 @@ describe("runNotebook", () => {
       timeout,
     });
     expect(result.failure).toMatchObject({ number: 2, ename: "CellTimeout" });
+    expect(result.failure!.evalue).toMatch(/^Cell 2 of 3 \(id [\w-]+\) ran longer than the [\d.]+ s that/);
     expect(result.failure!.evalue).toContain("longer than the 6 s");
     expect(texts(result)[1]).toContain("begun\n");
     expect(texts(result)[2]).toBe("");

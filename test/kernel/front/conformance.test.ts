@@ -78,11 +78,18 @@ describe("execution", () => {
   });
   it("evaluates user expressions, faults included", async () => {
     const { reply } = await client.execute("const ue = [1, 2];", {
-      user_expressions: { sum: "ue[0] + ue[1]", bad: "nothing.here", later: "Promise.resolve(3)" },
+      user_expressions: {
+        sum: "ue[0] + ue[1]",
+        bad: "nothing.here",
+        typed: "(ue[0] as number)!",
+        awaited: "await Promise.resolve(3)",
+      },
     });
     const values = reply["user_expressions"] as Record<string, Content>;
     expect(values["sum"]).toEqual({ status: "ok", data: { "text/plain": "3" }, metadata: {} });
     expect(values["bad"]).toMatchObject({ status: "error", ename: "ReferenceError" });
+    expect(values["typed"]).toMatchObject({ data: { "text/plain": "1" } });
+    expect(values["awaited"]).toMatchObject({ data: { "text/plain": "3" } });
   });
   it("shows nothing for undefined, quotes a string, keeps colours out of text/plain", async () => {
     expect((await client.execute("undefined")).result).toBeUndefined();
@@ -275,12 +282,13 @@ describe("comms", () => {
   });
   it("opens from a cell", async () => {
     const { messages } = await client.execute(
-      'kernel.comm.open("widget", { v: 1 }, { metadata: { version: "2.1.0" }, buffers: [new Uint8Array([7])] }).send({ v: 2 })',
+      'kernel.comm.open("widget", { v: 1 }, { metadata: { version: "2.1.0" }, buffers: [new Uint8Array([7]), new Float32Array([1, 2]).subarray(1)] }).send({ v: 2 })',
     );
     const open = messages.find(({ type }) => type === "comm_open");
     expect(open?.content).toMatchObject({ target_name: "widget", data: { v: 1 } });
     expect(open?.metadata).toEqual({ version: "2.1.0" });
     expect([...open!.buffers[0]!]).toEqual([7]);
+    expect(open!.buffers[1]!.readFloatLE(0)).toBe(2);
     expect(messages.find(({ type }) => type === "comm_msg")?.content).toMatchObject({
       comm_id: open!.content["comm_id"],
       data: { v: 2 },
