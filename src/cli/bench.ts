@@ -1,7 +1,10 @@
 /** `zoetrope bench [part]`: measures, prints a table with ratios of one run, or with --json only the value. */
 import { delegate } from "./delegate.ts";
 
-interface Measured {
+/** What a part measured: the shape that every bench returns. */
+export interface Measured {
+  /** On which machine and device. */
+  readonly machine?: string;
   readonly rows: readonly { readonly work: string; readonly value: number; readonly unit: string }[];
   readonly ratios: Readonly<Record<string, number>>;
 }
@@ -47,13 +50,14 @@ export async function bench(names: readonly string[], options: BenchOptions): Pr
   }
 }
 
-function table({ rows, ratios }: Measured): string {
+function table({ machine, rows, ratios }: Measured): string {
   const width = Math.max(
     ...rows.map(({ work }) => work.length),
     ...Object.keys(ratios).map((key) => key.length),
   );
   const shown = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
   return [
+    ...(machine === undefined ? [] : [`  ${machine}`]),
     ...rows.map(({ work, value, unit }) => `  ${work.padEnd(width)}  ${shown(value).padStart(10)} ${unit}`),
     "  ratios of this run",
     ...Object.entries(ratios).map(([key, value]) => `  ${key.padEnd(width)}  ${shown(value).padStart(10)}`),

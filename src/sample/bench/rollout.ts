@@ -3,29 +3,17 @@
  * for dense, windowed and routed history. All cases are stepped in turn, so that a busy
  * machine slows all alike. CausalWan.mini with fresh weights (time does not depend on them), batch 1.
  */
-import { pathToFileURL } from "node:url";
+import type { Measured } from "../../cli/bench.ts";
 import { CausalWan } from "../../model/causal-wan.ts";
 import { dense, type HistoryPolicy, routing, slidingWindow } from "../../model/history-policy.ts";
 import { device, useDevice } from "../../tensor/device.ts";
 import { chunkNoise } from "../noise.ts";
 
-export interface BenchRow {
-  readonly work: string;
-  readonly value: number;
-  readonly unit: string;
-}
-
-export interface Bench {
-  readonly machine: string;
-  readonly rows: readonly BenchRow[];
-  readonly ratios: Readonly<Record<string, number>>;
-}
-
 const lengths = [5, 10, 20, 50, 100, 200];
 const prompt = "a red ball bounces on the floor";
 
 /** @param repeats measured steps per length and policy */
-export async function bench({ repeats = 25 }: { readonly repeats?: number } = {}): Promise<Bench> {
+export async function bench({ repeats = 25 }: { readonly repeats?: number } = {}): Promise<Measured> {
   await useDevice("auto");
   const model = CausalWan.mini();
   const condition = model.encode([prompt]);
@@ -55,7 +43,7 @@ export async function bench({ repeats = 25 }: { readonly repeats?: number } = {}
       velocity.dispose();
     }
   }
-  const rows: BenchRow[] = [];
+  const rows: Measured["rows"][number][] = [];
   for (const { policy, length, history, times } of cases) {
     rows.push({ work: `${policy.name}, ${length} chunks: step`, value: median(times), unit: "ms" });
     rows.push({
@@ -68,9 +56,7 @@ export async function bench({ repeats = 25 }: { readonly repeats?: number } = {}
   for (const policy of policies) {
     const timesAt = (length: number) => cases.find((c) => c.policy === policy && c.length === length)!.times;
     // Steps of one round lie next to each other in time: drift of the machine's load cancels.
-    const ratio = median(timesAt(200).map((time, i) => time / timesAt(20)[i]!));
-    ratios[`${policy.name}, 200 / 20 chunks`] = ratio;
-    rows.push({ work: `${policy.name}: 200 against 20 chunks`, value: ratio, unit: "x" });
+    ratios[`${policy.name}, 200 / 20 chunks`] = median(timesAt(200).map((time, i) => time / timesAt(20)[i]!));
   }
   for (const { history } of cases) history.dispose();
   condition.tokens.dispose();
@@ -81,14 +67,4 @@ export async function bench({ repeats = 25 }: { readonly repeats?: number } = {}
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const result = await bench();
-  if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else {
-    process.stdout.write(`${result.machine}\n`);
-    for (const { work, value, unit } of result.rows)
-      process.stdout.write(`${work.padEnd(48)} ${value.toFixed(2).padStart(10)} ${unit}\n`);
-  }
 }
