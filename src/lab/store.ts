@@ -7,7 +7,8 @@ import { deleteBlob, listBlobs } from "./blobs.ts";
 import { flatten } from "./describe.ts";
 import { runsRoot } from "./root.ts";
 import { attachRun, type Run } from "./run.ts";
-import { runIds } from "./run-files.ts";
+import { rowFiles, runIds } from "./run-files.ts";
+import { escapeHtml } from "./table.ts";
 
 export interface ListOptions {
   readonly root?: string;
@@ -36,11 +37,7 @@ export function listRuns(options: ListOptions = {}): Run[] {
 
 export function damagedRuns(options: { root?: string } = {}): { id: string; problem: string }[] {
   const root = runsRoot(options.root);
-  if (!existsSync(root)) return [];
-  const folders = readdirSync(root, { withFileTypes: true }).filter(
-    (entry) => entry.isDirectory() && existsSync(join(root, entry.name, "rows")),
-  );
-  return folders.flatMap(({ name }) => {
+  return foldersWithRows(root).flatMap((name) => {
     try {
       const problems = attachRun(name, { root }).problems();
       return problems.map((problem) => ({ id: name, problem: `${problem.problem} (byte ${problem.at})` }));
@@ -48,6 +45,14 @@ export function damagedRuns(options: { root?: string } = {}): { id: string; prob
       return [{ id: name, problem: (error as Error).message }];
     }
   });
+}
+
+/** Everything that is or was a run, damaged ones too. */
+function foldersWithRows(root: string): string[] {
+  if (!existsSync(root)) return [];
+  return readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(root, entry.name, "rows")))
+    .map((entry) => entry.name);
 }
 
 /** Deletes a run's folder; its blobs go with the next `collectGarbage`. @throws Error when there is no such run. */
@@ -78,11 +83,12 @@ export function collectGarbage(
 ): Garbage {
   const root = runsRoot(options.root);
   const { isDryRun = false, graceSeconds = 3600 } = options;
+  // A run whose run.json is damaged or gone still holds what its rows refer to.
   const referred = new Set(
-    runIds(root).flatMap((id) =>
-      attachRun(id, { root })
-        .artifacts()
-        .map((artifact) => artifact.sha256),
+    foldersWithRows(root).flatMap((id) =>
+      rowFiles(root, id)
+        .rows("@artifacts")
+        .map((artifact) => String(artifact["sha256"])),
     ),
   );
   const youngest = Date.now() - graceSeconds * 1000;
@@ -114,8 +120,13 @@ export interface Comparison {
   readonly config: readonly { readonly setting: string; readonly a: unknown; readonly b: unknown }[];
   /** Other differences that could explain a result: code, lock file, device, machine. */
   readonly circumstances: readonly { readonly what: string; readonly a: unknown; readonly b: unknown }[];
-  /** b - a over rows with equal keys. */
-  readonly metrics: readonly (Interval & { readonly metric: string; readonly pairs: number })[];
+  /** Means of both over rows with equal keys, and b - a with its interval. */
+  readonly metrics: readonly (Interval & {
+    readonly metric: string;
+    readonly a: number;
+    readonly b: number;
+    readonly pairs: number;
+  })[];
   [key: symbol]: () => Record<string, string>;
 }
 
@@ -151,7 +162,10 @@ export function compareRuns(
   const made = { config, circumstances, metrics };
   return Object.freeze({
     ...made,
-    [Symbol.for("Jupyter.display")]: () => ({ "text/plain": comparisonText(a, b, made) }),
+    [Symbol.for("Jupyter.display")]: () => ({
+      "text/html": comparisonHtml(a, b, made),
+      "text/plain": comparisonText(a, b, made),
+    }),
   });
 }
 
@@ -183,16 +197,41 @@ function pairedMetrics(
       pairs.map((pair) => pair[1]),
       pairs.map((pair) => pair[0]),
     );
-    return [{ metric, pairs: pairs.length, ...difference }];
+    const mean = (side: 0 | 1) => pairs.reduce((sum, pair) => sum + pair[side], 0) / pairs.length;
+    return [{ metric, a: mean(0), b: mean(1), pairs: pairs.length, ...difference }];
   });
 }
 
-function comparisonText(
-  a: Run,
-  b: Run,
-  made: Pick<Comparison, "config" | "circumstances" | "metrics">,
-): string {
-  const number = (value: number) => Number(value.toPrecision(4)).toString();
+type Differences = Pick<Comparison, "config" | "circumstances" | "metrics">;
+
+const number = (value: number) => Number(value.toPrecision(4)).toString();
+
+/** Two tables: what differs in setting and circumstance, and the metrics with their paired difference. */
+function comparisonHtml(a: Run, b: Run, { config, circumstances, metrics }: Differences): string {
+  const line = (tag: string, cells: readonly unknown[]) =>
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(String(cell))}</${tag}>`).join("")}</tr>`;
+  const tableOf = (head: readonly string[], lines: readonly (readonly unknown[])[]) =>
+    lines.length === 0
+      ? ""
+      : `<table><thead>${line("th", head)}</thead><tbody>${lines.map((cells) => line("td", cells)).join("")}</tbody></table>`;
+  const differences = [
+    ...config.map((change) => [change.setting, change.a, change.b]),
+    ...circumstances.map((change) => [`(${change.what})`, change.a, change.b]),
+  ];
+  const numbers = metrics.map((one) => [
+    one.metric,
+    number(one.a),
+    number(one.b),
+    `${number(one.estimate)} [${number(one.low)}, ${number(one.high)}]`,
+    one.pairs,
+  ]);
+  return (
+    tableOf(["setting", a.id, b.id], differences) +
+    tableOf(["metric", a.id, b.id, "paired difference", "pairs"], numbers)
+  );
+}
+
+function comparisonText(a: Run, b: Run, made: Differences): string {
   return [
     `${b.id} against ${a.id}`,
     ...made.config.map((change) => `  ${change.setting}: ${change.a} -> ${change.b}`),

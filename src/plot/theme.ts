@@ -47,8 +47,10 @@ const fixed: Readonly<Record<string, string>> = {
   dense: palette.blue,
   densehistory: palette.blue,
   slidingwindow: palette.green,
+  window: palette.green,
   routing: palette.vermillion,
   historyrouting: palette.vermillion,
+  routingtrained: palette.purple,
 };
 
 const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");

@@ -272,6 +272,13 @@ describe("artifacts", () => {
     expect(collectGarbage({ root: own, graceSeconds: 0 })).toEqual({ blobs: 1, bytes: 5 });
     expect(collectGarbage({ root: own, graceSeconds: 0 }).blobs).toBe(0);
     expect(kept.read("x").toString()).toBe("shared");
+    const broken = await openRun("broken", {}, { root: own });
+    const lost = await openRun("lost", {}, { root: own });
+    broken.artifact("z", "still wanted");
+    lost.artifact("z", "wanted too");
+    writeFileSync(broken.path("run.json"), "{");
+    rmSync(lost.path("run.json"));
+    expect(collectGarbage({ root: own, graceSeconds: 0 }).blobs).toBe(0);
     expect(() => deleteRun("gone-0001", { root: own })).toThrow('Cannot delete the run "gone-0001"');
     rmSync(own, { recursive: true });
   });
@@ -307,7 +314,16 @@ describe("all runs", () => {
     expect(comparison.config).toEqual([{ setting: "forcing.shift", a: 0.6, b: 3 }]);
     expect(comparison.metrics[0]).toMatchObject({ metric: "score", pairs: 6 });
     expect(comparison.metrics[0]!.estimate).toBeCloseTo(0.2, 10);
-    expect(comparison[Symbol.for("Jupyter.display")]!()["text/plain"]).toContain("forcing.shift: 0.6 -> 3");
+    expect([comparison.metrics[0]!.a, comparison.metrics[0]!.b].map((mean) => mean.toFixed(2))).toEqual([
+      "0.25",
+      "0.45",
+    ]);
+    const bundle = comparison[Symbol.for("Jupyter.display")]!();
+    expect(bundle["text/plain"]).toContain("forcing.shift: 0.6 -> 3");
+    expect(bundle["text/html"]).toContain("<tr><td>forcing.shift</td><td>0.6</td><td>3</td></tr>");
+    expect(bundle["text/html"]).toMatch(
+      /<td>score<\/td><td>0.25<\/td><td>0.45<\/td><td>0.2 \[0.2, 0.2\]<\/td>/,
+    );
   });
 });
 

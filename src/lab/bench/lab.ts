@@ -1,6 +1,6 @@
 /**
- * What keeping and reading results costs: appending rows, reading them back, a query over many runs, building a report.
- * `npm run bench -- lab`. Rates are medians of repeats; the peer of an append is a bare synchronous write of the same
+ * What keeping and reading results costs: appending rows, reading them back, a query over many runs, building a report,
+ * and a chart redrawn ten times a second through the kernel. `npm run bench -- lab`, some 40 s on two idle cores. Rates are medians of repeats; the peer of an append is a bare synchronous write of the same
  * line, so that the store's own share can be read off the ratio.
  */
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -14,6 +14,7 @@ import { rng } from "../../tensor/rng.ts";
 import { queryRows } from "../query.ts";
 import { report } from "../report/report.ts";
 import { attachRun, openRun } from "../run.ts";
+import { benchLiveChart } from "./live-chart.ts";
 
 export interface LabBenchRow {
   readonly work: string;
@@ -25,6 +26,8 @@ export interface LabBench {
   readonly rows: readonly LabBenchRow[];
   readonly ratios: Readonly<Record<string, number>>;
 }
+
+const tell = (line: string) => void process.stderr.write(`  ... ${line}\n`);
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -64,10 +67,11 @@ function searchRows(): Row[] {
 }
 
 /** @param numRuns runs that the query goes over; their files are written directly, in the store's layout */
-export async function bench({ repeats = 3, numRuns = 10_000 } = {}): Promise<LabBench> {
+export async function bench({ repeats = 3, numRuns = 10_000, onProgress = tell } = {}): Promise<LabBench> {
   const root = mkdtempSync(join(tmpdir(), "zoetrope-bench-lab-"));
   try {
     const numRows = 20_000;
+    onProgress(`appending ${numRows} rows, ${repeats} times`);
     const run = await openRun("bench", {}, { root });
     const appendTime = await repeated(repeats, (i) => {
       for (let step = 0; step < numRows; step++) run.append(`train${i}`, trainRow(step));
@@ -79,16 +83,21 @@ export async function bench({ repeats = 3, numRuns = 10_000 } = {}): Promise<Lab
     });
     const readTime = await repeated(repeats, () => attachRun(run.id, { root }).rows("train0"));
     const many = join(root, "many");
+    onProgress(`writing ${numRuns} runs`);
     writeRuns(many, numRuns);
     const sql =
       "SELECT strategy, avg(score) AS score, count(*) AS n FROM search GROUP BY strategy ORDER BY strategy";
+    onProgress("querying them");
     const queryTime = await repeated(repeats, () => queryRows(sql, { root: many }));
     const joinTime = await repeated(1, () => queryRows("SELECT count(*) AS n FROM runs", { root: many }));
+    onProgress("building a report");
     const charts = [nfeVersusScore(searchRows()), loss(run.rows("train0"))];
     const page = report({ title: "Bench", runs: [run] })`${charts}`;
     await page.html();
     const reportTime = await repeated(repeats, () => page.html());
     const bytes = statSync(await page.write(join(root, "bench.html"))).size;
+    onProgress("redrawing a chart through the kernel, ten times a second");
+    const live = await benchLiveChart();
     return {
       rows: [
         { work: "append a row", value: numRows / appendTime, unit: "rows/s" },
@@ -102,6 +111,15 @@ export async function bench({ repeats = 3, numRuns = 10_000 } = {}): Promise<Lab
         { work: `list ${numRuns} runs by SQL`, value: joinTime, unit: "s" },
         { work: "build a report of two charts", value: reportTime, unit: "s" },
         { work: "size of that report", value: bytes / 1e6, unit: "MB" },
+        { work: "live chart, updates received", value: live.perSecond, unit: "/s" },
+        { work: "live chart, cell to client (median)", value: live.medianMs, unit: "ms" },
+        { work: "live chart, cell to client (95 %)", value: live.p95Ms, unit: "ms" },
+        {
+          work: "live chart, updates lost or merged",
+          value: live.made - live.received,
+          unit: `of ${live.made}`,
+        },
+        { work: "live chart, last state kept exactly", value: live.isLastExact ? 1 : 0, unit: "of 1" },
       ],
       ratios: { "append / bare append, rows per second": bareTime / appendTime },
     };

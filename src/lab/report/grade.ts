@@ -34,7 +34,8 @@ export interface Grade {
 /** Relative tolerance of numbers: float32 results differ by this between backends. */
 export const defaultTolerance = 1e-5;
 
-const isTime = (column: string) => /seconds|persecond|millis|duration|^ms$|^time$|wall/i.test(column);
+const isTime = (column: string) =>
+  /seconds|persecond|millis|duration|^ms$|^time$|wall|pastshare/i.test(column);
 
 function isClose(a: unknown, b: unknown, tolerance: number): boolean {
   if (typeof a !== "number" || typeof b !== "number") return hashOf(a ?? null) === hashOf(b ?? null);
@@ -156,6 +157,11 @@ function shape(spec: unknown): unknown {
   );
 }
 
+function inWords({ verdict, estimate, low, high }: PayloadClaim): string {
+  const [at, from, to] = [estimate, low, high].map((value) => Number(Number(value).toPrecision(6)));
+  return `${verdict} ${at} [${from}, ${to}]`;
+}
+
 export function gradeClaim(
   before: PayloadClaim,
   after: PayloadClaim | undefined,
@@ -166,7 +172,7 @@ export function gradeClaim(
     [one.estimate, one.low, one.high].map(Number) as [number, number, number];
   const [estimate, low, high] = numbers(before);
   const [again, lowAgain, highAgain] = numbers(after);
-  const said = `${before.verdict} ${before.estimate} [${before.low}, ${before.high}], now ${after.verdict} ${after.estimate} [${after.low}, ${after.high}]`;
+  const said = `${inWords(before)}, now ${inWords(after)}`;
   if (before.verdict !== after.verdict) return { grade: "drifted", why: `The verdict changed: ${said}.` };
   const pairs: readonly (readonly [number, number])[] = [
     [estimate, again],
