@@ -74,6 +74,10 @@ const python = {
 /** Longest wait for one answer, ms: a kernel that needs more counts as never answering. */
 const patience = 10_000;
 
+/** Whether more than half of `repeats` runs gave no answer: the median is known, and waiting for the others is idle. */
+const isNever = (values: readonly number[], repeats: number): boolean =>
+  2 * values.filter((value) => value === Number.POSITIVE_INFINITY).length > repeats;
+
 /** Measures this package's kernel and its peers; one row each, ours first. */
 export async function benchKernel(options: BenchKernelOptions = {}): Promise<KernelRow[]> {
   const {
@@ -90,11 +94,18 @@ export async function benchKernel(options: BenchKernelOptions = {}): Promise<Ker
   const folder = mkdtempSync(join(tmpdir(), "zoetrope-bench-kernel-"));
   const rows: KernelRow[] = [];
   try {
-    for (const name of ["zoetrope", ...peers] as const) {
+    // All are installed before the first is measured, so that no disk is still busy with one of them.
+    const candidates = new Map<string, Candidate | Error>([["zoetrope", own]]);
+    for (const name of peers) {
       signal?.throwIfAborted();
-      onProgress(name === "zoetrope" ? "measuring zoetrope" : `installing and measuring ${name}`);
+      onProgress(`installing ${name}`);
+      candidates.set(name, await peer(name, folder).catch((error: Error) => error));
+    }
+    for (const [name, candidate] of candidates) {
+      signal?.throwIfAborted();
+      onProgress(`measuring ${name}`);
       try {
-        const candidate = name === "zoetrope" ? own : await peer(name, folder);
+        if (candidate instanceof Error) throw candidate;
         rows.push(await measure(candidate, repeats, signal));
       } catch (error) {
         signal?.throwIfAborted();
@@ -150,7 +161,17 @@ async function measure(candidate: Candidate, repeats: number, signal?: AbortSign
   const runs: Figures[] = [];
   for (let i = 0; i < repeats; i++) {
     signal?.throwIfAborted();
-    runs.push(await measureOnce(candidate));
+    const skips = {
+      interrupt: isNever(
+        runs.map(({ interrupt }) => interrupt),
+        repeats,
+      ),
+      prints: isNever(
+        runs.map(({ print }) => print),
+        repeats,
+      ),
+    };
+    runs.push(await measureOnce(candidate, skips));
   }
   const middle = (pick: (figures: Figures) => number) => rounded(median(runs.map(pick)));
   return {
@@ -179,9 +200,16 @@ interface Figures {
   readonly memory: number;
 }
 
+/** What is known to be never answered, and not asked again. */
+interface Skips {
+  readonly interrupt: boolean;
+  readonly prints: boolean;
+}
+
 /** Two kernels: interrupts and floods of output each leave some kernels unable to answer anything after. */
-async function measureOnce(candidate: Candidate): Promise<Figures> {
-  const quiet = await withKernel(candidate, measureQuiet);
+async function measureOnce(candidate: Candidate, skips: Skips): Promise<Figures> {
+  const quiet = await withKernel(candidate, (started) => measureQuiet(started, skips));
+  if (skips.prints) return { ...quiet, lines: Number.POSITIVE_INFINITY, print: Number.POSITIVE_INFINITY };
   const printed = await withKernel(candidate, async ({ client }) => {
     await execute(client, "1+1");
     return execute(client, candidate.code.prints);
@@ -213,18 +241,18 @@ async function withKernel<T>(candidate: Candidate, use: (started: Started) => Pr
   }
 }
 
-async function measureQuiet({
-  kernel,
-  client,
-  start,
-  candidate,
-}: Started): Promise<Omit<Figures, "lines" | "print">> {
+async function measureQuiet(
+  { kernel, client, start, candidate }: Started,
+  skips: Skips,
+): Promise<Omit<Figures, "lines" | "print">> {
   const { code, spec } = candidate;
   await execute(client, "1+1");
   const warm: number[] = [];
   for (let i = 0; i < 20; i++) warm.push((await execute(client, "1+1")).ms);
   await pause(1500);
   const memory = memoryOf(kernel.pid);
+  if (skips.interrupt)
+    return { start, warm: median(warm), interrupt: Number.POSITIVE_INFINITY, isStateKept: false, memory };
   await execute(client, code.define);
   const interrupt = await interruptLoop(kernel, client, spec, code.loop);
   // tslab refuses whatever comes in the first 200 ms after an error.

@@ -2,6 +2,12 @@
 /** Entry point of the kernel's program. Loads the rest so that a half-made installation is told in one sentence. */
 import { packageRoot } from "../package-root.ts";
 
+// `zoetrope doctor | head`: who has read enough closes the pipe, which is no fault.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 try {
   const { program } = await import("./program.ts");
   await program.parseAsync();

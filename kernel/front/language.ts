@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { LanguageAnswers, LanguageRequest } from "../cell/worker.ts";
+import { packageRoot } from "../package-root.ts";
 
 export interface Language {
   ask<Op extends keyof LanguageAnswers>(
@@ -19,7 +20,13 @@ export function language(folder: string): Language {
   const waiting = new Map<number, Waiting>();
   let worker: Worker | null = null;
   let lastId = 0;
-  const fail = (reason: Error): void => {
+  const fail = (fault: NodeJS.ErrnoException): void => {
+    const lacks = fault.code === "MODULE_NOT_FOUND" || fault.code === "ERR_MODULE_NOT_FOUND";
+    const reason = lacks
+      ? new Error(
+          `${fault.message.split("\n")[0]}: the installation is incomplete. Run npm ci in ${packageRoot}.`,
+        )
+      : fault;
     for (const { reject } of waiting.values()) reject(reason);
     waiting.clear();
     worker = null; // The next question starts a new one; types of earlier cells are lost, their values are not.

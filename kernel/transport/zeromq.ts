@@ -39,12 +39,20 @@ export async function zeromqTransport(connection: Connection, events: TransportE
       complain(error);
     }
   };
+  const bind = async (socket: zmq.Router | zmq.XPublisher, port: number): Promise<void> => {
+    const place = address(connection, port);
+    try {
+      await socket.bind(place);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}: ${place}`, { cause: error });
+    }
+  };
   await Promise.all([
-    routers.shell.bind(address(connection, connection.shell_port)),
-    routers.control.bind(address(connection, connection.control_port)),
-    routers.stdin.bind(address(connection, connection.stdin_port)),
-    heartbeat.bind(address(connection, connection.hb_port)),
-    iopub.bind(address(connection, connection.iopub_port)),
+    bind(routers.shell, connection.shell_port),
+    bind(routers.control, connection.control_port),
+    bind(routers.stdin, connection.stdin_port),
+    bind(heartbeat, connection.hb_port),
+    bind(iopub, connection.iopub_port),
   ]);
   const beats = queueOf(heartbeat);
   void receive(heartbeat, (frames) => beats.push(frames));
