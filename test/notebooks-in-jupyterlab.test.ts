@@ -37,7 +37,10 @@ beforeAll(async () => {
   cpSync(join(packageRoot, "data", "vbench"), join(scratch, "data", "vbench"), { recursive: true });
   for (const name of names) cpSync(join(source, name), join(folder, name));
   const { notebook } = readNotebookFile(join(source, names[0]!));
-  writeNotebookFile(join(folder, "fast.ipynb"), await injectParameters(notebook, { fast: true }));
+  const fast = await injectParameters(notebook, { fast: true });
+  for (const cell of fast.cells.filter(isCodeCell))
+    Object.assign(cell, { outputs: [], execution_count: null });
+  writeNotebookFile(join(folder, "fast.ipynb"), fast);
   for (const [key, value] of [
     ["ZOETROPE_RUNS", join(scratch, "runs")],
     ["ZOETROPE_REPORTS", join(scratch, "reports")],
@@ -131,4 +134,58 @@ describe.each(names)("%s, opened", (name) => {
       await shown.close();
     }
   }, 120_000);
+});
+
+describe("the quickstart, run with fast", () => {
+  let shown: NotebookPage;
+  const cellAt = (index: number) => shown.page.locator(".jp-CodeCell").nth(index);
+  const promptOf = (index: number) => cellAt(index).locator(".jp-InputPrompt").first().textContent();
+  const canvas = (index: number) =>
+    cellAt(index)
+      .locator("canvas")
+      .first()
+      .evaluate((element) => (element as HTMLCanvasElement).toDataURL());
+  const select = (index: number) => cellAt(index).locator(".cm-content").click();
+  // Code cells by number, the injected parameters counted.
+  const [drawing, rolling, training, searching, reporting] = [2, 3, 4, 7, 10];
+
+  it("draws its chart while it trains, and counts what it spends", async () => {
+    shown = await lab!.open("fast.ipynb", { height: 1300 });
+    await shown.runAll();
+    await expect.poll(() => promptOf(training), { timeout: 90_000, interval: 50 }).toMatch(/\d/);
+    expect(await cellAt(rolling).locator(".jp-Cell-outputArea").textContent()).toMatch(
+      /quickstart-\d+: [\d,]+ NFE/,
+    );
+    expect(await canvas(training)).toMatch(/^data:image\/png/);
+  }, 120_000);
+
+  it("stops the search at the stop button, keeps what there was, and runs the next cell", async () => {
+    await expect.poll(() => promptOf(searching - 1), { timeout: 90_000, interval: 50 }).toMatch(/\d/);
+    await cellAt(searching).locator("canvas").first().waitFor({ timeout: 30_000 });
+    await shown.command("notebook:interrupt-kernel");
+    await expect.poll(() => promptOf(searching), { timeout: 20_000, interval: 50 }).toMatch(/\d/);
+    await shown.idle();
+    expect(await cellAt(searching).locator('[data-mime-type="application/vnd.jupyter.error"]').count()).toBe(
+      1,
+    );
+    await select(drawing);
+    await shown.command("notebook:run-cell");
+    await shown.idle();
+    expect(await cellAt(drawing).locator("img").count()).toBe(1);
+  }, 150_000);
+
+  it("goes on from there to the end: live charts, clips that play, a report", async () => {
+    const before = await canvas(searching);
+    await select(searching);
+    await shown.command("notebook:run-all-below");
+    await expect.poll(() => promptOf(reporting), { timeout: 120_000 }).toMatch(/\d/);
+    await shown.idle();
+    const page = await seen(shown.page);
+    expect(page).toMatchObject({ errors: [], charts: 3, clips: 3 });
+    await expect.poll(async () => (await seen(shown.page)).playing, { timeout: 20_000 }).toBe(3);
+    expect(await canvas(searching)).not.toBe(before);
+    expect(readdirSync(join(scratch, "reports"))).toEqual(["quickstart.html"]);
+    if (takesPictures) await photograph(shown, "run-01.ipynb");
+    await shown.close();
+  }, 200_000);
 });

@@ -50,16 +50,22 @@ type Display = (
   options: { readonly id: string; readonly metadata: Readonly<Record<string, unknown>> },
 ) => unknown;
 
+/** Lines shown so far: two cells must not share a display id, or the second would overwrite the first. */
+let numLines = 0;
+
 /** Shows spending in the cell that spends: one line for a run and cell, that counts up. */
 export function ledgerLine(id: string): (part: Partial<Cost>, run: () => object) => void {
   let cell: AbortSignal | undefined;
   let here = nothing;
+  let numLine = 0;
   return (part, run) => {
     const { display } = globalThis as { readonly display?: unknown };
     if (typeof display !== "function") return;
     const now = cellSignal();
     // Each cell has a stop signal of its own.
-    here = totalCost(now === cell ? [here, part] : [part]);
+    const isNew = numLine === 0 || now !== cell;
+    if (isNew) numLine = ++numLines;
+    here = totalCost(isNew ? [part] : [here, part]);
     cell = now;
     const text = `${id}: ${costText(here)}`;
     const bundle = {
@@ -69,7 +75,7 @@ export function ledgerLine(id: string): (part: Partial<Cost>, run: () => object)
     };
     (display as Display)(
       { [Symbol.for("Jupyter.display")]: () => bundle },
-      { id: `ledger ${id}`, metadata: { zoetrope: { nfe: here.nfe } } },
+      { id: `ledger ${numLine} ${id}`, metadata: { zoetrope: { nfe: here.nfe } } },
     );
   };
 }
