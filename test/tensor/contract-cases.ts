@@ -30,6 +30,8 @@ export interface OpCase {
   readonly run: (...inputs: Tensor[]) => Tensor;
   /** Inputs are drawn as this times a standard normal. */
   readonly scale?: number;
+  /** False where the op has no gradient. */
+  readonly hasGradient?: boolean;
 }
 
 /** Constants of a case, made inside `run` so that they live on the backend under test. */

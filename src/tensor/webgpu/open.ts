@@ -18,6 +18,18 @@ export const webgpuErrors: string[] = [];
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
 
+/** With this set to 1, a machine without a GPU runs webgpu on Chromium's SwiftShader: correct, slow, for tests. */
+const SOFTWARE_VARIABLE = "ZOETROPE_SOFTWARE_GPU";
+
+/** Where browsers keep the manifest of SwiftShader, the Vulkan driver in software that they bring along. */
+const SWIFTSHADER_MANIFESTS = [
+  "/usr/lib/chromium",
+  "/usr/lib64/chromium",
+  "/usr/lib/chromium-browser",
+  "/usr/lib64/chromium-browser",
+  "/opt/google/chrome",
+].map((folder) => `${folder}/vk_swiftshader_icd.json`);
+
 /** On Linux a GPU has a node in /dev; asking Dawn where there is none starts a software driver that talks on stderr. */
 function hasGpuNode(): boolean {
   if (process.platform !== "linux") return true;
@@ -35,18 +47,38 @@ export async function openWebgpu({ mustBeHardware = false } = {}): Promise<Webgp
   return opened;
 }
 
+/** The fastest adapter; without one, SwiftShader where it was asked for. */
+async function findAdapter(
+  create: typeof import("webgpu").create,
+): Promise<{ gpu: GPU; adapter: GPUAdapter }> {
+  const flags = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"];
+  const look = async () => {
+    const gpu = create(flags);
+    return { gpu, adapter: await gpu.requestAdapter({ powerPreference: "high-performance" }) };
+  };
+  const wanted = process.env[SOFTWARE_VARIABLE] === "1";
+  const manifest = SWIFTSHADER_MANIFESTS.find(existsSync);
+  // The Vulkan loader reads the variable when an instance is made; drivers that talk on stderr are not even asked.
+  if (wanted && manifest !== undefined && !hasGpuNode()) process.env["VK_DRIVER_FILES"] ??= manifest;
+  const { gpu, adapter } = await look();
+  if (adapter !== null) return { gpu, adapter };
+  const remedy = wanted
+    ? "install chromium, which has one in software"
+    : `set ${SOFTWARE_VARIABLE}=1 for one in software`;
+  throw new Error(`no Vulkan, Metal or D3D12 adapter; ${remedy}`);
+}
+
 async function open(): Promise<WebgpuDevice> {
   const { create, globals } = await import("webgpu");
   Object.assign(globalThis, globals);
-  const gpu = create(["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"]);
+  const { gpu, adapter } = await findAdapter(create);
   // tfjs looks for navigator.gpu; Node 20 has no navigator, later ones have one without gpu.
   if (!("navigator" in globalThis))
     Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
   if (!("gpu" in globalThis.navigator))
     Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true });
-  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-  if (adapter === null) throw new Error("no Vulkan, Metal or D3D12 adapter");
-  const { WebGPUBackend } = await import("@tensorflow/tfjs-backend-webgpu");
+  const { RepairedWebgpuBackend } = await import("./backend.ts");
+  const { registerShaders } = await import("./shaders.ts");
   const limits: Record<string, number> = {};
   for (const name of [
     "maxBufferSize",
@@ -69,7 +101,8 @@ async function open(): Promise<WebgpuDevice> {
   const { info } = adapter;
   // The package registers itself where it sees a browser; removing what is not there throws.
   if (tf.findBackendFactory("webgpu")) tf.removeBackend("webgpu");
-  tf.registerBackend("webgpu", () => new WebGPUBackend(device, info), 0);
+  tf.registerBackend("webgpu", () => new RepairedWebgpuBackend(device, info), 0);
+  registerShaders();
   const name = [info.vendor, info.architecture, info.description].filter(Boolean).join(" ");
   return {
     adapter: name,

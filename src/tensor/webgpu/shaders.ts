@@ -1,0 +1,8 @@
+/** All that we register on tfjs's WebGPU backend: mended kernels, and WGSL under the names that the fused ops ask for. */
+import { mendKernels } from "./repairs.ts";
+import { registerTrigonometry } from "./trigonometry.ts";
+
+export function registerShaders(): void {
+  mendKernels();
+  registerTrigonometry();
+}
