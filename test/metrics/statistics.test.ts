@@ -271,11 +271,41 @@ describe("NFE at equal score", () => {
     expect(statistics.nfeToReach(points, 1.5)).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it("compares at the score of a named budget, groups resampled first", () => {
+    const grouped = (scale: number) => curve(scale, 0).map((row) => ({ ...row, group: row.unit % 2 }));
+    const budgets = [...new Set(curve(1, 0).map((row) => row.budget))];
+    for (const atBudget of budgets.slice(1)) {
+      const result = statistics.equalScoreRatio(grouped(0.3), grouped(1), { resamples: 100, atBudget });
+      expect(result.estimate).toBeCloseTo(0.3, 10);
+      expect(result.high).toBeCloseTo(0.3, 10);
+    }
+    expect(() => statistics.equalScoreRatio(curve(0.3, 0), curve(1, 0), { atBudget: 7 })).toThrow(
+      "Cannot compare at budget 7 as the baseline has [",
+    );
+  });
+
   it("is refused without shared units", () => {
     const other = curve(1, 0).map((row) => ({ ...row, unit: row.unit + 10 }));
     expect(() => statistics.equalScoreRatio(curve(1, 0), other)).toThrow(
       "they share 0. Run both on the same ones.",
     );
+  });
+});
+
+describe("expected choice", () => {
+  it("is the mean over all subsets, by enumeration, ties to the first", () => {
+    const scores = [3, 1, 3, 2, 0.5];
+    const values = [10, 20, 30, 40, 50];
+    for (let n = 1; n <= 5; n++) {
+      const chosen: number[] = [];
+      for (let set = 0; set < 32; set++) {
+        const members = [0, 1, 2, 3, 4].filter((i) => set & (1 << i));
+        if (members.length !== n) continue;
+        chosen.push(values[members.reduce((a, b) => (scores[b]! > scores[a]! ? b : a))]!);
+      }
+      expect(statistics.expectedChoice(scores, values, n)).toBeCloseTo(statistics.mean(chosen), 10);
+      expect(statistics.expectedChoice(scores, scores, n)).toBe(statistics.expectedMaximum(scores, n));
+    }
   });
 });
 

@@ -1,7 +1,10 @@
 /**
- * How much NFE a method needs to reach the score that a baseline reaches with all of its own (Video-T1, 2503.18942,
- * Table 1: "31 % of the GFLOPs"): curves are means over units at each budget, joined in (log2 NFE, score); the interval
- * resamples units, the same for both methods, because they share prompts and seeds.
+ * How much NFE a method needs to reach the score of a baseline (Video-T1, 2503.18942, Table 1: "31 % of the GFLOPs"): curves
+ * are means over units at each budget, joined in (log2 NFE, score); the interval resamples units, the same for both methods,
+ * because they share prompts and seeds.
+ *
+ * At the top of two curves that flatten, equal score is ill-posed: a hair of score is worth any amount of NFE. `atBudget`
+ * compares at the score that the baseline has at one of its own budgets instead.
  */
 import { rng } from "../../tensor/rng.ts";
 import { type BootstrapOptions, type Interval, interval } from "./bootstrap.ts";
@@ -11,6 +14,8 @@ import { requireSample } from "./summary.ts";
 export interface BudgetScore {
   /** What is resampled: a seed, or prompt x seed. */
   readonly unit: string | number;
+  /** What is resampled first, units within it: the prompt. Default: none, all units are alike. */
+  readonly group?: string | number;
   /** Points of a curve: rows of equal budget are averaged. */
   readonly budget: string | number;
   readonly nfe: number;
@@ -18,7 +23,7 @@ export interface BudgetScore {
 }
 
 export interface EqualScore extends Interval {
-  /** The score at which the two are compared: the lower of the two methods' best means. */
+  /** The score at which the two are compared: the baseline's at `atBudget`, else the lower of the two best means. */
   readonly score: number;
   readonly methodNfe: number;
   readonly baselineNfe: number;
@@ -27,6 +32,7 @@ export interface EqualScore extends Interval {
 }
 
 interface CurvePoint {
+  readonly budget: string;
   readonly nfe: number;
   readonly score: number;
 }
@@ -46,8 +52,8 @@ function meanCurve(
     sum.weight += weight;
     sums.set(String(row.budget), sum);
   }
-  return [...sums.values()]
-    .map((sum) => ({ nfe: sum.nfe / sum.weight, score: sum.score / sum.weight }))
+  return [...sums]
+    .map(([budget, sum]) => ({ budget, nfe: sum.nfe / sum.weight, score: sum.score / sum.weight }))
     .sort((a, b) => a.nfe - b.nfe);
 }
 
@@ -65,24 +71,37 @@ export function nfeToReach(curve: readonly { nfe: number; score: number }[], sco
 
 const best = (curve: readonly CurvePoint[]) => Math.max(...curve.map((point) => point.score));
 
-function ratioOf(method: readonly CurvePoint[], baseline: readonly CurvePoint[]) {
-  const score = Math.min(best(method), best(baseline));
-  const methodNfe = nfeToReach(method, score);
-  const baselineNfe = nfeToReach(baseline, score);
-  return { score, methodNfe, baselineNfe, ratio: methodNfe / baselineNfe };
+/** Where the curves are compared: the score, and the baseline's NFE for it. */
+function targetOf(
+  method: readonly CurvePoint[] | undefined,
+  baseline: readonly CurvePoint[],
+  atBudget: string | undefined,
+): { score: number; baselineNfe: number } {
+  if (atBudget !== undefined) {
+    const { score, nfe } = baseline.find((point) => point.budget === atBudget)!;
+    return { score, baselineNfe: nfe };
+  }
+  const score = method ? Math.min(best(method), best(baseline)) : best(baseline);
+  return { score, baselineNfe: nfeToReach(baseline, score) };
+}
+
+export interface EqualScoreOptions extends Pick<BootstrapOptions, "level" | "resamples" | "seed"> {
+  /** A budget of the baseline: the methods are compared at its score there, in each resample anew. */
+  readonly atBudget?: string | number;
 }
 
 /**
- * Ratio of NFE (method / baseline) at equal score, with a percentile interval over units. The score is the lower of the
- * two best means; a resample of the baseline that does not get there is compared at its own best, and one in which the
- * method does not get there counts as Infinity.
+ * Ratio of NFE (method / baseline) at equal score, with a percentile interval over units (groups first, where rows have
+ * them). Without `atBudget` the score is the lower of the two best means, and a resample of the baseline that does not get
+ * there is compared at its own best. A resample in which the method does not get there counts as Infinity.
  */
 export function equalScoreRatio(
   method: readonly BudgetScore[],
   baseline: readonly BudgetScore[],
-  options: Pick<BootstrapOptions, "level" | "resamples" | "seed"> = {},
+  options: EqualScoreOptions = {},
 ): EqualScore {
   const { level = 0.95, resamples = 2000, seed = 0 } = options;
+  const atBudget = options.atBudget === undefined ? undefined : String(options.atBudget);
   for (const [name, rows] of [
     ["the method", method],
     ["the baseline", baseline],
@@ -106,30 +125,48 @@ export function equalScoreRatio(
   const shared = new Set(units);
   const own = method.filter((row) => shared.has(String(row.unit)));
   const other = baseline.filter((row) => shared.has(String(row.unit)));
-  const point = ratioOf(meanCurve(own, undefined), meanCurve(other, undefined));
+  if (atBudget !== undefined && !other.some((row) => String(row.budget) === atBudget)) {
+    throw new RangeError(
+      `Cannot compare at budget ${atBudget} as the baseline has [${[...new Set(other.map((row) => row.budget))].join(", ")}]. Name one of them.`,
+    );
+  }
+  const groups = new Map<string, Set<string>>();
+  for (const row of own) {
+    const group = String(row.group ?? "");
+    groups.set(group, (groups.get(group) ?? new Set()).add(String(row.unit)));
+  }
+  const members = [...groups.values()].map((of) => [...of]);
+  const ownCurve = meanCurve(own, undefined);
+  const point = targetOf(ownCurve, meanCurve(other, undefined), atBudget);
+  const methodNfe = nfeToReach(ownCurve, point.score);
   const source = rng(seed).at("equal-score");
   const draws: number[] = [];
   let unreached = 0;
   for (let b = 0; b < resamples; b++) {
     const copies = new Map<string, number>();
-    for (const i of source.at(b).ints(units.length, units.length)) {
-      copies.set(units[i]!, (copies.get(units[i]!) ?? 0) + 1);
+    const picked = members.length === 1 ? [0] : source.at(b, "groups").ints(members.length, members.length);
+    for (const [slot, which] of picked.entries()) {
+      const of = members[which]!;
+      for (const i of source.at(b, slot).ints(of.length, of.length))
+        copies.set(of[i]!, (copies.get(of[i]!) ?? 0) + 1);
     }
-    const methodCurve = meanCurve(own, copies);
-    const baselineCurve = meanCurve(other, copies);
-    const target = best(baselineCurve);
-    const reached = nfeToReach(methodCurve, Math.min(target, point.score));
+    const target = targetOf(undefined, meanCurve(other, copies), atBudget);
+    const score = atBudget === undefined ? Math.min(target.score, point.score) : target.score;
+    const baselineNfe =
+      atBudget === undefined ? nfeToReach(meanCurve(other, copies), score) : target.baselineNfe;
+    const reached = nfeToReach(meanCurve(own, copies), score);
     if (!Number.isFinite(reached)) unreached++;
-    draws.push(reached / nfeToReach(baselineCurve, Math.min(target, point.score)));
+    draws.push(reached / baselineNfe);
   }
-  const { low, high } = interval(point.ratio, draws, undefined, { level });
+  const ratio = methodNfe / point.baselineNfe;
+  const { low, high } = interval(ratio, draws, undefined, { level });
   return {
-    estimate: point.ratio,
+    estimate: ratio,
     low,
     high,
     level,
     score: point.score,
-    methodNfe: point.methodNfe,
+    methodNfe,
     baselineNfe: point.baselineNfe,
     unreached: unreached / resamples,
   };

@@ -12,7 +12,15 @@ export { pearson, spearman } from "./correlation.ts";
 export { normalCdf, normalQuantile, studentCdf, studentQuantile } from "./distributions.ts";
 export { type BudgetScore, type EqualScore, equalScoreRatio, nfeToReach } from "./equal-score.ts";
 export { linearFit, type PowerLaw, powerLawFit, type SaturatingLaw, saturatingFit } from "./fits.ts";
-export { expectedMaximum, interquartileMean, mean, median, quantile, variance } from "./summary.ts";
+export {
+  expectedChoice,
+  expectedMaximum,
+  interquartileMean,
+  mean,
+  median,
+  quantile,
+  variance,
+} from "./summary.ts";
 export {
   type Alternative,
   averageRanks,

@@ -67,19 +67,29 @@ export function interquartileMean(values: readonly number[]): number {
  * @throws RangeError when n exceeds the number of scores: without replacement it cannot be estimated.
  */
 export function expectedMaximum(scores: readonly number[], n: number): number {
+  return expectedChoice(scores, scores, n);
+}
+
+/**
+ * The same for what a verifier chooses: the mean, over all subsets of size n, of `values` at the highest of `scores` (the
+ * first of equal ones). Best-of-n's true score from one pool, without the luck of a single draw of n.
+ * @throws RangeError when n exceeds the number of scores, or the two differ in length
+ */
+export function expectedChoice(scores: readonly number[], values: readonly number[], n: number): number {
   requireSample("an expected maximum", scores);
-  if (!(Number.isInteger(n) && n >= 1 && n <= scores.length)) {
+  requireSample("an expected maximum", values);
+  if (!(Number.isInteger(n) && n >= 1 && n <= scores.length && values.length === scores.length)) {
     throw new RangeError(
       `Cannot estimate the expected maximum of ${n} draws as n must be an integer from 1 to the number of scores: got ${scores.length} scores. Draw more, or ask for fewer.`,
     );
   }
-  const sorted = [...scores].sort((a, b) => b - a);
+  const order = scores.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || a - b);
   // Weight of the i-th largest: C(m - 1 - i, n - 1) / C(m, n), by recurrence from i = 0, where it is n / m.
-  let weight = n / sorted.length;
+  let weight = n / order.length;
   let sum = 0;
-  for (let i = 0; i <= sorted.length - n; i++) {
-    sum += weight * sorted[i]!;
-    weight *= (sorted.length - n - i) / (sorted.length - 1 - i);
+  for (let i = 0; i <= order.length - n; i++) {
+    sum += weight * values[order[i]!]!;
+    weight *= (order.length - n - i) / (order.length - 1 - i);
   }
   return sum;
 }
