@@ -1,8 +1,8 @@
 /** How gradients move weights: AdamW for all, or Muon for the block matrices and AdamW for the rest; with an EMA. */
 import { isBlockMatrix } from "../model/weights.ts";
 import { adamwSlots, adamw as adamwStep } from "../tensor/ops/adamw.ts";
+import { muonGroups, muonStep } from "../tensor/ops/muon.ts";
 import { type Tensor, tf, type Variable } from "../tensor/tf.ts";
-import { muonGroups, muonStep } from "./muon.ts";
 
 export interface OptimizerStep {
   /** From 1. */
@@ -78,15 +78,11 @@ function optimizer(
       const matrixNames = [...weights.keys()].filter(isMuon);
       const matrices = matrixNames.map((name) => weights.get(name)!);
       const nameOf = new Map(matrices.map((variable, i) => [variable, matrixNames[i]!]));
-      const groups = muonGroups(matrices);
+      const groups = muonGroups(matrices, { ema: true });
       const averaged = new Map<string, Variable>();
       for (const [i, name] of adamNames.entries()) averaged.set(name, slots[i]!.ema!);
-      for (const [name, variable] of weights) {
-        if (isMuon(name))
-          averaged.set(
-            name,
-            tf.tidy(() => tf.variable(variable.clone(), false)),
-          );
+      for (const { parameters, averages } of groups) {
+        for (const [i, parameter] of parameters.entries()) averaged.set(nameOf.get(parameter)!, averages[i]!);
       }
       const state = new Map<string, Variable>();
       for (const [i, name] of adamNames.entries())
@@ -106,16 +102,11 @@ function optimizer(
                     learningRate: muon.matrixRate * rate,
                     momentum: muon.momentum,
                     weightDecay,
+                    emaDecay,
                   },
                 ),
               )
             : [];
-          tf.tidy(() => {
-            for (const name of matrixNames) {
-              const average = averaged.get(name)!;
-              average.assign(average.mul(emaDecay).add(weights.get(name)!.mul(1 - emaDecay)));
-            }
-          });
           const norm = adamwStep(
             slots,
             adamNames.map((name) => grads.get(name)!),

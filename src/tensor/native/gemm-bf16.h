@@ -10,6 +10,7 @@ namespace ZT_NS {
 static bool bf16_on = false;
 
 #if VL == 16 && defined(__x86_64__) && defined(ZT_HAS_BF16)
+#define ZT_BF16_COMPILED 1
 #define ZT_BF16 __attribute__((target("avx512bf16")))
 
 // 16 words: the neighbours of p[0..31] (n of them exist) as pairs.
@@ -103,18 +104,20 @@ ZT_BF16 static void tile_bf16(const Gemm& g, long words, const uint32_t* a, cons
   }
   finish_tile<H, N>(g, c, row, col, w, first, last);
 }
-template <int N>
 static void tile_rows_bf16(long h, const Gemm& g, long words, const uint32_t* a, const uint32_t* b, long row, long col, long w,
                            bool first, bool last) {
+  // The last panel may need fewer vectors.
+  if (h >= MR && w <= VL) return tile_bf16<MR, 1>(g, words, a, b, row, col, w, first, last);
+  if (h >= MR && w <= 2 * VL) return tile_bf16<MR, 2>(g, words, a, b, row, col, w, first, last);
   switch (h) {
-    case 1: return tile_bf16<1, N>(g, words, a, b, row, col, w, first, last);
-    case 2: return tile_bf16<2, N>(g, words, a, b, row, col, w, first, last);
-    case 3: return tile_bf16<3, N>(g, words, a, b, row, col, w, first, last);
-    case 4: return tile_bf16<4, N>(g, words, a, b, row, col, w, first, last);
-    case 5: return tile_bf16<5, N>(g, words, a, b, row, col, w, first, last);
-    case 6: return tile_bf16<6, N>(g, words, a, b, row, col, w, first, last);
-    case 7: return tile_bf16<7, N>(g, words, a, b, row, col, w, first, last);
-    default: return tile_bf16<8, N>(g, words, a, b, row, col, w, first, last);
+    case 1: return tile_bf16<1, NV>(g, words, a, b, row, col, w, first, last);
+    case 2: return tile_bf16<2, NV>(g, words, a, b, row, col, w, first, last);
+    case 3: return tile_bf16<3, NV>(g, words, a, b, row, col, w, first, last);
+    case 4: return tile_bf16<4, NV>(g, words, a, b, row, col, w, first, last);
+    case 5: return tile_bf16<5, NV>(g, words, a, b, row, col, w, first, last);
+    case 6: return tile_bf16<6, NV>(g, words, a, b, row, col, w, first, last);
+    case 7: return tile_bf16<7, NV>(g, words, a, b, row, col, w, first, last);
+    default: return tile_bf16<MR, NV>(g, words, a, b, row, col, w, first, last);
   }
 }
 // Sums of the rows of op(A) over a block of depth, of the inputs as they are, in float32.
@@ -149,10 +152,7 @@ static void gemm_rows_bf16(const Gemm& g, long ic, long mc, long jc, long n, lon
     for (long ir = 0; ir < mc; ir += MR) {
       const uint32_t *a = pa + ir * words, *b = pb + jr * words;
       const long row = ic + ir, col = jc + jr;
-      // The last panel may need fewer vectors.
-      if (w <= VL) tile_rows_bf16<1>(mc - ir, g, words, a, b, row, col, w, first, last);
-      else if (w <= 2 * VL) tile_rows_bf16<2>(mc - ir, g, words, a, b, row, col, w, first, last);
-      else tile_rows_bf16<NV>(mc - ir, g, words, a, b, row, col, w, first, last);
+      tile_rows_bf16(mc - ir, g, words, a, b, row, col, w, first, last);
     }
   }
 }

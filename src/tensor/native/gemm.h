@@ -183,22 +183,24 @@ static void tile(const Gemm& g, long k, const float* a, const float* b, long row
   }
   finish_tile<H, N>(g, c, row, col, w, first, last);
 }
-template <int N>
 static void tile_rows(long h, const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first,
                       bool last) {
+  // The last panel may need fewer vectors.
+  if (h == MR && w <= VL) return tile<MR, 1>(g, k, a, b, row, col, w, first, last);
+  if (h == MR && NV > 2 && w <= 2 * VL) return tile<MR, NV - 1>(g, k, a, b, row, col, w, first, last);
   switch (h) {
 #if VL == 16 || defined(__aarch64__)
-    case 8: return tile<8, N>(g, k, a, b, row, col, w, first, last);
-    case 7: return tile<7, N>(g, k, a, b, row, col, w, first, last);
+    case 8: return tile<8, NV>(g, k, a, b, row, col, w, first, last);
+    case 7: return tile<7, NV>(g, k, a, b, row, col, w, first, last);
 #endif
 #if VL >= 8 || defined(__aarch64__)
-    case 6: return tile<6, N>(g, k, a, b, row, col, w, first, last);
-    case 5: return tile<5, N>(g, k, a, b, row, col, w, first, last);
+    case 6: return tile<6, NV>(g, k, a, b, row, col, w, first, last);
+    case 5: return tile<5, NV>(g, k, a, b, row, col, w, first, last);
 #endif
-    case 4: return tile<4, N>(g, k, a, b, row, col, w, first, last);
-    case 3: return tile<3, N>(g, k, a, b, row, col, w, first, last);
-    case 2: return tile<2, N>(g, k, a, b, row, col, w, first, last);
-    default: return tile<1, N>(g, k, a, b, row, col, w, first, last);
+    case 4: return tile<4, NV>(g, k, a, b, row, col, w, first, last);
+    case 3: return tile<3, NV>(g, k, a, b, row, col, w, first, last);
+    case 2: return tile<2, NV>(g, k, a, b, row, col, w, first, last);
+    default: return tile<1, NV>(g, k, a, b, row, col, w, first, last);
   }
 }
 
@@ -246,13 +248,7 @@ static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc
       long w = n - jr < NR ? n - jr : NR;
       for (long ir = 0; ir < mc; ir += MR) {
         long h = mc - ir < MR ? mc - ir : MR;
-        // The last panel may need fewer vectors.
-        if (NV > 2 && w > VL && w <= 2 * VL)
-          tile_rows<2>(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
-        else if (w <= VL)
-          tile_rows<1>(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
-        else
-          tile_rows<NV>(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
+        tile_rows(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
       }
     }
   }

@@ -65,7 +65,7 @@ static ZT_INLINE vf fma(vf a, vf b, vf c) {
   return a * b + c;
 #endif
 }
-static ZT_INLINE vf select(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
+static ZT_INLINE vf select(vi mask, vf a, vf b) { return mask ? a : b; }
 // NaN in either operand gives NaN.
 static ZT_INLINE vf max(vf a, vf b) {
   vf m = select(a > b, a, b);
@@ -115,10 +115,18 @@ static ZT_INLINE vf round_even(vf x) {
   return (x + magic) - magic;
 }
 static ZT_INLINE vf exp(vf x) {
+#if defined(__AVX512F__)
+  // Operand orders that let a NaN through; scalef over- and underflows as it should.
+  const __m512 c = _mm512_max_ps(_mm512_set1_ps(-104.0f), _mm512_min_ps(_mm512_set1_ps(89.0f), (__m512)x));
+  const __m512 whole = _mm512_roundscale_ps(_mm512_mul_ps(c, _mm512_set1_ps(1.44269504088896341f)), 0);
+  const vf n = (vf)whole;
+  vf r = fma(n, splat(-0.693359375f), (vf)c);
+#else
   vf c = select(x > splat(89.0f), splat(89.0f), x);
   c = select(c < splat(-104.0f), splat(-104.0f), c);
   vf n = round_even(c * splat(1.44269504088896341f));
   vf r = fma(n, splat(-0.693359375f), c);
+#endif
   r = fma(n, splat(2.12194440e-4f), r);
   vf p = splat(1.9875691500e-4f);
   p = fma(p, r, splat(1.3981999507e-3f));
@@ -127,8 +135,12 @@ static ZT_INLINE vf exp(vf x) {
   p = fma(p, r, splat(1.6666665459e-1f));
   p = fma(p, r, splat(5.0000001201e-1f));
   vf y = fma(p * r, r, r) + splat(1.0f);
+#if defined(__AVX512F__)
+  return (vf)_mm512_scalef_ps((__m512)y, whole);
+#else
   vi whole = __builtin_convertvector(select(c == c, n, splat(0)), vi);
   return select(x == x, scale_by_power(y, whole), x);
+#endif
 }
 static ZT_INLINE vf log(vf x) {
   vi tiny = x < splat(1.17549435e-38f);

@@ -98,7 +98,7 @@ export function adamwComposition(
 }
 
 /** Gives a variable memory of its own, so that writing in place cannot change a tensor that shares it. */
-function own(variable: Variable): Variable {
+export function own(variable: Variable): Variable {
   const backend = tf.engine().backend;
   if (backend.refCount(variable.dataId) > 1) tf.tidy(() => variable.assign(variable.add(0)));
   return variable;

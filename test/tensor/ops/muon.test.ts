@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { randn } from "../../src/tensor/ops/randn.ts";
-import { rng } from "../../src/tensor/rng.ts";
-import { type Tensor, tf } from "../../src/tensor/tf.ts";
-import { muonGroups, muonStep, orthogonalise } from "../../src/train/muon.ts";
+import { setThreads, useDevice } from "../../../src/tensor/device.ts";
+import { muonComposition, muonGroups, muonStep, orthogonalise } from "../../../src/tensor/ops/muon.ts";
+import { randn } from "../../../src/tensor/ops/randn.ts";
+import { rng } from "../../../src/tensor/rng.ts";
+import { type Tensor, tf } from "../../../src/tensor/tf.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -98,4 +99,65 @@ describe("muonStep", () => {
     muonStep(group!, [tf.fill([4, 4], Number.NaN)], settings);
     expect(parameters[0]!.dataSync()).toEqual(before);
   });
+});
+
+describe("the kernel", () => {
+  const settings = { learningRate: 0.1, momentum: 0.9, weightDecay: 0.5, emaDecay: 0.8 };
+  const shapes = [
+    [3, 32, 32],
+    [1, 40, 17],
+    [2, 17, 40],
+    [1, 5, 1],
+  ] as const;
+  /** Weights, averages and momentum after three steps. */
+  const run = (step: typeof muonStep): number[][] =>
+    shapes.flatMap(([n, rows, cols], at) => {
+      const parameters = Array.from({ length: n }, (_, i) => tf.variable(randn([rows, cols], rng(at).at(i))));
+      const [group] = muonGroups(parameters, { ema: true });
+      const squares = [1, 2, 3].map((s) => {
+        const grads = parameters.map((p, i) => randn(p.shape, rng(at + 10 * s).at(i)));
+        return step(group!, grads, settings).dataSync()[0]!;
+      });
+      const state = [...parameters, ...group!.averages, group!.momentum];
+      return [squares, ...state.map((v) => [...v.dataSync()])];
+    });
+
+  test.each(["native", "wasm"] as const)(
+    "%s follows the composition, to the bit on any threads",
+    async (name) => {
+      await useDevice("cpu");
+      const expected = run(muonComposition);
+      await useDevice(name);
+      for (const threads of [1, 2, 4]) {
+        setThreads(threads);
+        const actual = run(muonStep);
+        actual.forEach((values, i) => {
+          values.forEach((v, j) => {
+            // The quintic stretches small singular values, and rounding with them.
+            expect(Math.abs(v - expected[i]![j]!), `${i}, ${j}`).toBeLessThan(2e-4 * (1 + Math.abs(v)));
+          });
+        });
+        if (threads > 1) expect(actual).toEqual(first);
+        else first = actual;
+      }
+    },
+  );
+  let first: number[][] = [];
+
+  test.each(["native", "wasm"] as const)(
+    "%s changes nothing on a gradient that is not finite",
+    async (name) => {
+      await useDevice(name);
+      const parameter = tf.variable(randn([6, 4], rng(1)));
+      const [group] = muonGroups([parameter], { ema: true });
+      const state = () => [parameter, ...group!.averages, group!.momentum].map((v) => [...v.dataSync()]);
+      const before = state();
+      expect(muonStep(group!, [tf.fill([6, 4], Number.NaN)], settings).dataSync()[0]).toBeNaN();
+      expect(state()).toEqual(before);
+      expect(() => muonStep(group!, [tf.zeros([4, 6])], settings)).toThrow(/^Cannot step parameter /);
+      expect(() => muonStep(group!, [], settings)).toThrow(
+        /^Cannot step 1 matrices as each needs a gradient: got 0/,
+      );
+    },
+  );
 });

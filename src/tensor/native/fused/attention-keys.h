@@ -1,0 +1,153 @@
+// What both passes of attention read: the arguments, lists of chunks, and the keys and values of one (batch row, head),
+// packed once where scratch allows, and only the panels that some list names.
+#pragma once
+#include "attention-bf16.h"
+
+namespace ZT_NS {
+
+// Lists as offsets and chunks, shared by both passes.
+struct ChunkTable {
+  const int32_t *offsets, *chunks;
+  ZT_INLINE const int32_t* list(long i, long& n) const {
+    n = offsets ? offsets[i + 1] - offsets[i] : 0;
+    return offsets ? chunks + offsets[i] : 0;
+  }
+};
+
+// The arguments both passes begin with.
+struct AttentionShape {
+  long batch, queries, keys, capacity, width, heads, d, dp, query_chunk, key_chunk, top, key_chunks;
+  float scale;
+  ChunkTable visible, candidates;
+  ZT_INLINE void read(const double* x) {
+    batch = (long)x[0], queries = (long)x[1], keys = (long)x[2], capacity = (long)x[3];
+    width = (long)x[4], heads = (long)x[5], query_chunk = (long)x[6], key_chunk = (long)x[7], top = (long)x[8];
+    visible = {ptr<const int32_t>(x[9]), ptr<const int32_t>(x[10])};
+    candidates = {ptr<const int32_t>(x[11]), ptr<const int32_t>(x[12])};
+    d = width / heads;
+    dp = (d + VL - 1) / VL * VL;
+    scale = 1 / __builtin_sqrtf((float)d);
+    key_chunks = key_chunk ? keys / key_chunk : 0;
+  }
+  // Words pair neighbouring keys: no pair may reach into another chunk.
+  ZT_INLINE bool in_bf16() const { return bf16_on && (key_chunk % 2 == 0 || key_chunks == 1); }
+};
+
+// Walks the panels of runs of consecutive chunks.
+struct PanelWalk {
+  const int32_t* chunks;
+  long count, tokens, i, at, end;
+  ZT_INLINE void start(const int32_t* list, long n, long chunk_tokens) {
+    chunks = list;
+    count = n;
+    tokens = chunk_tokens;
+    i = at = end = 0;
+  }
+  ZT_INLINE bool next(long& panel, int& lo, int& hi) {
+    if (at >= end) {
+      if (i >= count || tokens == 0) return false;
+      at = chunks[i] * tokens;
+      end = at + tokens;
+      for (i++; i < count && chunks[i] * tokens == end; i++) end += tokens;
+    }
+    panel = at / VL;
+    lo = (int)(at - panel * VL);
+    hi = (int)(end - panel * VL < VL ? end - panel * VL : VL);
+    at = panel * VL + hi;
+    return true;
+  }
+};
+
+// Keys and values of one (batch row, head).
+struct KeySource {
+  const float *k, *v;
+  long ld, keys, d, dp;
+  bool backward, keep, bf16;
+  float *key_columns, *second;  // `second`: value rows (forward) or value columns (backward)
+  float* key_rows;              // backward
+  unsigned char* done;
+
+  ZT_INLINE void open(Team& team, long key_count, long width, long padded, long leading, bool is_backward,
+                      bool in_bf16) {
+    keys = key_count;
+    bf16 = in_bf16;
+    d = width;
+    dp = padded;
+    ld = leading;
+    backward = is_backward;
+    const long panels = (keys + VL - 1) / VL;
+    const size_t room = (size_t)(team.own_end - team.own);
+    const size_t full = (size_t)panels * VL * dp * sizeof(float) * (backward ? 3 : 2) + panels + 1024;
+    keep = full < room / 4 * 3;
+    const long held = keep ? panels : (long)ATTN_PANELS;
+    key_columns = team.scratch((size_t)held * VL * dp);
+    second = team.scratch((size_t)held * VL * dp);
+    key_rows = backward ? team.scratch((size_t)held * VL * dp) : 0;
+    done = keep ? team.scratch<unsigned char>(panels ? panels : 1) : 0;
+  }
+  ZT_INLINE void point(const float* keys_at, const float* values_at) {
+    k = keys_at;
+    v = values_at;
+    if (keep)
+      for (long i = 0; i < (keys + VL - 1) / VL; i++) done[i] = 0;
+  }
+  ZT_INLINE void fetch(long panel, long slot, Panel& out) {
+    const long at = (keep ? panel : slot) * VL * dp, key0 = panel * VL, n = keys - key0 < VL ? keys - key0 : VL;
+    float *a = key_columns + at, *b = second + at;
+    if (bf16 && (!keep || !done[panel])) {
+      pack_columns_bf16(k + key0 * ld, ld, n, d, (uint32_t*)a);
+      if (backward) {
+        pack_columns_bf16(v + key0 * ld, ld, n, d, (uint32_t*)b);
+        pack_rows_bf16(k + key0 * ld, ld, n, d, dp, (uint32_t*)(key_rows + at));
+      } else {
+        pack_rows_bf16(v + key0 * ld, ld, n, d, dp, (uint32_t*)b);
+      }
+      if (keep) done[panel] = 1;
+    } else if (!keep || !done[panel]) {
+      pack_columns(k + key0 * ld, ld, n, d, a);
+      if (backward) {
+        pack_columns(v + key0 * ld, ld, n, d, b);
+        pack_rows(k + key0 * ld, ld, n, VL, d, dp, key_rows + at);
+      } else {
+        pack_rows(v + key0 * ld, ld, n, VL, d, dp, b);
+      }
+      if (keep) done[panel] = 1;
+    }
+    out.key_columns = a;
+    out.value_columns = backward ? b : 0;
+    out.key_rows = backward ? key_rows + at : 0;
+    out.value_rows = backward ? 0 : b;
+    out.key0 = key0;
+  }
+  // The keys and values where they lie.
+  ZT_INLINE void point_at(long panel, Panel& out) const {
+    out.key0 = panel * VL;
+    out.key_rows = k + out.key0 * ld;
+    out.value_rows = v + out.key0 * ld;
+  }
+  // Fills a block of panels; 0 at the end of the walk.
+  ZT_INLINE long block(PanelWalk& walk, Panel* panels, bool direct) {
+    long n = 0, index;
+    int lo, hi;
+    while (n < ATTN_PANELS && walk.next(index, lo, hi)) {
+      if (direct) point_at(index, panels[n]);
+      else fetch(index, n, panels[n]);
+      panels[n].lo = lo;
+      panels[n].hi = hi;
+      n++;
+    }
+    return n;
+  }
+};
+
+static ZT_INLINE vi lane_numbers() {
+  vi v;
+  for (int i = 0; i < VL; i++) v[i] = i;
+  return v;
+}
+static ZT_INLINE vi lanes_between(int lo, int hi) {
+  const vi lanes = lane_numbers();
+  return (lanes >= splat_i(lo)) & (lanes < splat_i(hi));
+}
+
+}  // namespace ZT_NS
