@@ -102,6 +102,8 @@ export interface LabOptions {
   readonly stdio?: "inherit" | "pipe";
 }
 
+const LONGEST_END_MS = 10_000;
+
 /** The command `lab`: runs until the server ends; its exit status. */
 export async function labCommand(args: readonly string[]): Promise<number> {
   const say = (sentence: string) => process.stderr.write(`zoetrope lab: ${sentence}\n`);
@@ -114,7 +116,11 @@ export async function labCommand(args: readonly string[]): Promise<number> {
   const server = startLab(lab, { args });
   // Ctrl-C reaches the server through the terminal; it asks back and decides.
   const wait = () => undefined;
-  const end = () => server.process.kill("SIGTERM");
+  const end = () => {
+    server.process.kill("SIGTERM");
+    // A server that is stuck in its own shutdown must not outlive the command.
+    setTimeout(() => server.process.kill("SIGKILL"), LONGEST_END_MS).unref();
+  };
   process.on("SIGINT", wait);
   process.on("SIGTERM", end);
   try {
