@@ -217,7 +217,7 @@ function tableHtml(self: Table, by: number, digits: number): string {
     })
     .join("");
   const caption = self.caption
-    ? `<caption style="text-align:left;caption-side:bottom">${escapeHtml(self.caption)}</caption>`
+    ? `<caption style="text-align:left;caption-side:bottom;white-space:nowrap">${escapeHtml(self.caption)}</caption>`
     : "";
   const warning = self.warning ? `<p style="color:#D55E00"><b>${escapeHtml(self.warning)}</b></p>` : "";
   return `${warning}<table>${caption}<thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`;
