@@ -18,9 +18,10 @@ import { withHistory } from "../model/with-history.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { type Video, video } from "../video/video.ts";
 import { type Candidate, comparePositions, finishedChunks, type Position } from "./candidate.ts";
+import { candidatePlan, type PlanNumbers, type StageNumbers } from "./candidate-plan.ts";
 import { concatenate, historyCache } from "./history-cache.ts";
-import { genomeNoise, mutationNoise, stepNoise } from "./noise.ts";
-import type { AdvanceOptions, MutateOptions, SearchSpace } from "./space.ts";
+import { genomeNoise, stepNoise } from "./noise.ts";
+import type { AdvanceOptions, SearchSpace } from "./space.ts";
 
 /** How one kind of chunk is denoised. */
 export interface DenoisePlan {
@@ -53,6 +54,11 @@ export interface SearchSpaceOptions extends DenoisePlan {
   readonly cost?: Meter;
 }
 
+/** A space that computes here; its numbers are what a wire needs to stand in for it. */
+export interface LatentSpace extends SearchSpace {
+  readonly numbers: PlanNumbers;
+}
+
 interface Stage {
   readonly denoiser: Denoiser;
   readonly schedule: Schedule;
@@ -61,7 +67,7 @@ interface Stage {
 }
 
 /** @throws RangeError for a chunk count, step count or batch size below 1; TypeError for `history` where it is fixed. */
-export function searchSpace(model: Denoiser, options: SearchSpaceOptions): SearchSpace {
+export function searchSpace(model: Denoiser, options: SearchSpaceOptions): LatentSpace {
   const { prompt, chunks = 1, codec, history, image, batchSize = 8, fps = 8, cost = meter() } = options;
   for (const [name, value] of Object.entries({ chunks, batchSize })) {
     if (!(Number.isInteger(value) && value >= 1)) {
@@ -77,7 +83,13 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Searc
   }
   const stageOf = (chunk: number): Stage => (chunk === 0 ? first : following);
   const stepsOf = (chunk: number): number => stageOf(chunk).schedule.length - 1;
-  const numSteps = stepsOf(0) + (chunks - 1) * stepsOf(1);
+  const numbersOf = ({ denoiser, schedule, solver, size }: Stage): StageNumbers => ({
+    schedule,
+    callsPerStep: solver.callsPerStep,
+    frames: denoiser.chunkShape[0],
+    size,
+  });
+  const numbers: PlanNumbers = { chunks, first: numbersOf(first), following: numbersOf(following) };
 
   const conditions = new Map<string, Condition>();
   const conditionOf = (denoiser: Denoiser) => (batch: number) => {
@@ -189,58 +201,9 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Searc
     name: `${model.name} x ${chunks} chunks x ${following.schedule.length - 1} steps (${following.solver.name})`,
     prompt,
     numChunks: chunks,
-    numSteps,
     batchSize,
-
-    position(elapsed: number): Position {
-      if (!(Number.isInteger(elapsed) && elapsed >= 0 && elapsed <= numSteps)) {
-        throw new RangeError(
-          `Cannot place step ${elapsed} as a candidate has ${numSteps} steps (${chunks} chunks). Give an integer from 0 to ${numSteps}.`,
-        );
-      }
-      if (elapsed < stepsOf(0)) return { chunk: 0, step: elapsed };
-      const rest = elapsed - stepsOf(0);
-      return { chunk: 1 + Math.floor(rest / stepsOf(1)), step: rest % stepsOf(1) };
-    },
-
-    nfe(from: Position, to: Position) {
-      let total = 0;
-      for (let chunk = from.chunk; chunk <= Math.min(to.chunk, chunks - 1); chunk++) {
-        const { denoiser, solver } = stageOf(chunk);
-        const last = stepsOf(chunk) - 1;
-        const begin = chunk === from.chunk ? from.step : 0;
-        const end = chunk === to.chunk ? to.step : last + 1;
-        for (let step = begin; step < end; step++) {
-          total += (step === last ? 1 : solver.callsPerStep) * denoiser.chunkShape[0];
-        }
-      }
-      return total;
-    },
-
-    root(index: number, seed: number): Candidate {
-      const lineage = Object.freeze([index]);
-      return Object.freeze({ seed, lineage, genome: { lineage, rate: 1 }, chunk: 0, step: 0 });
-    },
-
-    fork(candidate: Candidate, index: number): Candidate {
-      const lineage = Object.freeze([...candidate.lineage, index]);
-      return Object.freeze({ ...candidate, lineage, genome: { lineage, rate: 1 } });
-    },
-
-    mutate(candidate: Candidate, index: number, { rate, scale = 1 }: MutateOptions): Candidate {
-      if (!(rate >= 0 && rate <= 1 && scale >= 0)) {
-        throw new RangeError(
-          `Cannot mutate with rate ${rate} and scale ${scale}: the rate must lie in [0, 1] and the scale must not be negative.`,
-        );
-      }
-      const lineage = Object.freeze([...candidate.lineage, index]);
-      const child: Candidate = { ...candidate, lineage, genome: { lineage, rate, parent: candidate.genome } };
-      if (!candidate.xt || scale === 0) return Object.freeze(child);
-      const { schedule, size } = stageOf(candidate.chunk);
-      const sigma = scale * sdeDpmSolver().sigma(schedule, candidate.step);
-      const noise = mutationNoise(child, size);
-      return Object.freeze({ ...child, xt: candidate.xt.map((value, i) => value + sigma * noise[i]!) });
-    },
+    ...candidatePlan(numbers),
+    numbers,
 
     async advance(candidates: readonly Candidate[], to: Position, { signal }: AdvanceOptions = {}) {
       const out = [...candidates];
