@@ -1,11 +1,12 @@
 /** One service for the file: starting it takes a second. Folders are real, as `paths` and packages are read from disk. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { complete } from "../../../kernel/cell/complete.ts";
 import { inspect } from "../../../kernel/cell/inspect.ts";
 import { type TypeService, typeService } from "../../../kernel/cell/type-service.ts";
+import { packageRoot } from "../../../kernel/package-root.ts";
 
 let folder = "";
 let types: TypeService;
@@ -117,6 +118,8 @@ describe("a project's tsconfig", () => {
       paths: { "@lib/*": ["./lib/*"] },
     };
     writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions: options }));
+    // As pnpm does it: the types of Node lie behind a link, and must not be read twice.
+    symlinkSync(join(packageRoot, "node_modules"), join(project, "node_modules"));
     const strict = typeService(join(project, "notebooks"));
     const codes = (code: string): number[] => strict.check(code).map(({ code: number }) => number);
     expect(codes("import { tool } from '@lib/tool'; tool('a');")).toEqual([]);
@@ -124,6 +127,8 @@ describe("a project's tsconfig", () => {
     expect(codes("const f = (x) => x;")).toEqual([7006]);
     // A cell runs in Node: names of a browser are mistakes.
     expect(codes("document.body")).toEqual([2584]);
+    const read = strict.open("1").service.getProgram()!.getSourceFiles();
+    expect(read.filter(({ fileName }) => fileName.endsWith("@types/node/process.d.ts"))).toHaveLength(1);
     rmSync(project, { recursive: true });
   });
 });
