@@ -32,8 +32,8 @@ export const window = slidingWindow({ chunks: trainedChunks - 1 });
 export const routedTopK = 3;
 
 /** Steps of the warm-up and of each arm. */
-export const warmupSteps = 4400;
-export const armSteps = 1500;
+export const warmupSteps = 3000;
+export const armSteps = 1200;
 
 /** How the shipped models are sampled and evaluated. */
 export const sampling = { steps: 10, shift: 2, guidanceScale: 1.7 } as const;
