@@ -116,7 +116,9 @@ export function ratiosOf(rows: readonly EngineBenchRow[]): Record<string, number
     }
   }
   // How close the train step is to its floor, the products that it cannot do without.
-  for (const { engine, medianMs } of rows.filter((row) => row.work === "train")) {
+  for (const { engine, medianMs } of rows.filter(
+    (row) => row.work === "train" && !row.engine.startsWith("torch"),
+  )) {
     const floor = rows.find((row) => row.work === "train products" && row.engine === engine);
     if (floor) put(`train ${engine}/its products`, medianMs, floor.medianMs);
   }
@@ -259,11 +261,7 @@ export async function benchEngine({
           ]
         : [],
     );
-    const unmeasured = timings.flatMap((timing) =>
-      "why" in timing && !NOT_MEANT.test(timing.why)
-        ? [`${timing.work} ${timing.engine}: ${timing.why}`]
-        : [],
-    );
+    missing.push(...unmeasured(timings));
     const result: EngineBench = {
       machine: {
         cpu: cpus()[0]?.model ?? "unknown",

@@ -29,7 +29,7 @@ export const PRODUCTS: readonly (readonly [number, number, number])[] = [
 ];
 
 export const WORKS: readonly Work[] = [
-  work("train", 1, 8, 45),
+  work("train", 1, 7, 40),
   work("train products", 1, 6, 20),
   work("forward", 1, 6, 15),
   work("sample 1", 1, 5, 30),

@@ -4,7 +4,7 @@
  * (Cody & Waite), then a polynomial; error below 2e-7 up to angles of 8192.
  */
 import { tf } from "../tf.ts";
-import type { RepairedWebgpuBackend } from "./backend.ts";
+import { defineShader } from "./define.ts";
 import { elementwise } from "./program.ts";
 
 const FUNCTIONS = `
@@ -31,17 +31,12 @@ export function registerTrigonometry(): void {
     ["Cos", 1],
   ] as const) {
     tf.unregisterKernel(kernelName, "webgpu");
-    tf.registerKernel({
-      kernelName,
-      backendName: "webgpu",
-      kernelFunc: ({ inputs, backend }) => {
-        const x = inputs["x"] as tf.TensorInfo;
-        const shader = elementwise(`trigonometry ${quarters}`, ["x"], x.shape, {
-          functions: FUNCTIONS,
-          expression: `turned(x_, ${quarters})`,
-        });
-        return (backend as RepairedWebgpuBackend).runWebGPUProgram(shader, [x], "float32");
-      },
+    defineShader<"x">(kernelName, (backend, { x }) => {
+      const shader = elementwise(`trigonometry ${quarters}`, ["x"], x.shape, {
+        functions: FUNCTIONS,
+        expression: `turned(x_, ${quarters})`,
+      });
+      return backend.runWebGPUProgram(shader, [x], "float32");
     });
   }
 }
