@@ -6,6 +6,9 @@ import { DISPLAY, type Displayable } from "./render.ts";
 /** A fixed bundle as a value. */
 export const displayable = (bundle: Bundle): Displayable => Object.freeze({ [DISPLAY]: () => bundle });
 
+export const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+
 export type TextHelper = (text: string | TemplateStringsArray, ...values: unknown[]) => Displayable;
 
 const isTemplate = (text: string | TemplateStringsArray): text is TemplateStringsArray =>

@@ -1,6 +1,6 @@
 /** A progress bar that updates in place: around anything that is iterated, or moved by hand. */
 import { type DisplayHandle, display } from "./display.ts";
-import { displayable } from "./displayable.ts";
+import { displayable, escapeHtml } from "./displayable.ts";
 import type { Displayable } from "./render.ts";
 
 export interface ProgressOptions {
@@ -24,9 +24,6 @@ const duration = (seconds: number): string =>
   seconds < 60
     ? `${seconds.toFixed(1)} s`
     : `${Math.floor(seconds / 60)} min ${String(Math.round(seconds % 60)).padStart(2, "0")} s`;
-
-const escapeHtml = (text: string): string =>
-  text.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
 
 interface State {
   readonly label: string;

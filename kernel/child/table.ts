@@ -1,6 +1,6 @@
 /** Rows as a table: HTML for front ends, aligned text for logs. */
 import { inspect } from "node:util";
-import { displayable } from "./displayable.ts";
+import { displayable, escapeHtml } from "./displayable.ts";
 import type { Displayable } from "./render.ts";
 
 export type Row = Readonly<Record<string, unknown>> | readonly unknown[];
@@ -11,9 +11,6 @@ export interface TableOptions {
   /** Rows shown at most. */
   readonly limit?: number;
 }
-
-const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 
 /** Whole numbers as they are, others to six digits. */
 function cellText(value: unknown): string {
