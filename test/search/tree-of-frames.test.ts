@@ -18,9 +18,19 @@ test("without branching and pruning it is linear search", async () => {
   expect(tree.cost.nfe).toBe(linear.cost.nfe);
 });
 
-test("halving every level costs 2N + T expansions, not N T", async () => {
-  const { cost } = await search(spaceOf(16), treeOfFrames({ roots: 8, keep: [4, 2, 1] }), { verifier });
-  expect(cost.nfe).toBe((8 + 4 + 2 + 13) * chunkNfe);
+test("halving every level costs 2N + T expansions, not N T: what a root more costs does not grow with T", async () => {
+  const expanded = async (
+    roots: number,
+    chunks: number,
+    strategy = treeOfFrames({ roots, keep: "median" }),
+  ) => (await search(spaceOf(chunks), strategy, { verifier })).cost.nfe / chunkNfe;
+  expect(await expanded(8, 16, treeOfFrames({ roots: 8, keep: [4, 2, 1] }))).toBe(8 + 4 + 2 + 13);
+  const perRoot = async (chunks: number) => ((await expanded(16, chunks)) - (await expanded(4, chunks))) / 12;
+  // 16 + 8 + 4 + 2 + 1 + ... against 4 + 2 + 1 + 1 + 1 + ...
+  expect(await perRoot(6)).toBe((16 + 8 + 4 + 2 - (4 + 2 + 1 + 1)) / 12);
+  expect([await perRoot(8), await perRoot(16)]).toEqual([await perRoot(6), await perRoot(6)]);
+  const linear = async (n: number, chunks: number) => expanded(n, chunks, linearSearch({ n }));
+  expect(((await linear(16, 16)) - (await linear(4, 16))) / 12).toBe(16);
 });
 
 test("branching by schedule and at stage switches", async () => {
