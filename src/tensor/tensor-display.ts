@@ -1,6 +1,6 @@
 /**
  * How a tensor shows in a notebook: one line of shape, type, device and statistics, the values where they are few, and a
- * small picture where the shape is that of a matrix, an image or a batch of images.
+ * small picture where the shape is that of a matrix, an image or a batch of images; and how much memory it holds.
  */
 import { deflateSync } from "node:zlib";
 import { type Tensor, tf } from "./tf.ts";
@@ -152,3 +152,19 @@ Object.defineProperty(tf.Tensor.prototype, Symbol.for("Jupyter.display"), {
     return tensorBundle(this);
   },
 });
+
+const HELD = Symbol.for("Jupyter.memory");
+
+/** What a tensor holds, for the kernel's `memory()`: tensors that share data each count it. */
+Object.defineProperty(tf.Tensor.prototype, HELD, {
+  configurable: true,
+  value(this: Tensor) {
+    if (this.isDisposed) return { bytes: 0, tensors: 0 };
+    return { bytes: this.size * tf.util.bytesPerElement(this.dtype), tensors: 1 };
+  },
+});
+
+// tfjs keeps a list of all variables, which the imported `tf` reaches: they belong to whoever else holds them.
+for (const shared of [tf.engine(), tf.env()]) {
+  Object.defineProperty(shared, HELD, { configurable: true, value: () => ({ bytes: 0, tensors: 0 }) });
+}

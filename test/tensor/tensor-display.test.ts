@@ -54,4 +54,15 @@ describe("a tensor in a notebook", () => {
       .toBuffer({ resolveWithObject: true });
     expect([info.width, info.height]).toEqual([2, 1]);
   });
+
+  it("says what it holds, to the kernel's memory()", () => {
+    const held = (x: Tensor): unknown =>
+      (x as unknown as Record<symbol, () => unknown>)[Symbol.for("Jupyter.memory")]!();
+    const x = tf.zeros([10, 20]);
+    expect(held(x)).toEqual({ bytes: 800, tensors: 1 });
+    expect(held(tf.zeros([7], "bool"))).toEqual({ bytes: 7, tensors: 1 });
+    expect(held(tf.variable(tf.ones([3])))).toEqual({ bytes: 12, tensors: 1 });
+    x.dispose();
+    expect(held(x)).toEqual({ bytes: 0, tensors: 0 });
+  });
 });
