@@ -45,6 +45,19 @@ async function outcomes(backend: "cpu" | "native", cases: typeof opCases): Promi
 }
 
 describe.skipIf(missing !== undefined)("on webgpu", () => {
+  it("says what it lacks, and where that works", async () => {
+    await useDevice("webgpu");
+    expect(() => tf.unique(tf.tensor1d([1, 2, 1]))).toThrow(
+      /^Cannot run the op Unique as the backend webgpu has no kernel for it: backends that have one: native, /,
+    );
+    const sum = tf.add(tf.ones([2, 3]), 1);
+    expect(() => sum.dataSync()).toThrow(
+      "Cannot read a tensor of webgpu in the same breath as a GPU answers later: got dataSync() or arraySync() on float32 [2,3]. " +
+        "Write `await x.data()` or `await x.array()`.",
+    );
+    expect([...(await sum.data())]).toEqual([2, 2, 2, 2, 2, 2]);
+  });
+
   for (const [what, cases, backend, allowed] of [
     ["ops", opCases, "cpu", 1],
     // tfjs cpu has kernels of its own for these; our engines are held to finite differences elsewhere.

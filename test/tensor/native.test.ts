@@ -4,6 +4,8 @@ import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { EngineBackend } from "../../src/tensor/backend.ts";
 import { addonPath, type NativeEngine } from "../../src/tensor/backend-native.ts";
 import { setThreads, useDevice } from "../../src/tensor/device.ts";
+import { attention } from "../../src/tensor/ops/attention.ts";
+import { linear } from "../../src/tensor/ops/linear.ts";
 import { packageRoot } from "../../src/tensor/package-root.ts";
 import { rng } from "../../src/tensor/rng.ts";
 import { type Tensor, tf } from "../../src/tensor/tf.ts";
@@ -149,6 +151,31 @@ describe("native", () => {
       expect(turned).toEqual(rounded);
       expect(first).toEqual(rounded.slice(0, 2 * n));
     }
+  });
+
+  it("gives the same bits in bf16 on 1, 2 and 4 threads, and float32 again after it", async () => {
+    if (!engine.hasBf16) return;
+    const step = (): Uint32Array[] =>
+      [
+        ...mixture(),
+        linear(view(300, 192), view(130, 192), view(130), { activation: "gelu" }),
+        ...tf.grads((x: Tensor, w: Tensor) => tf.sum(tf.square(linear(x, w))))([
+          view(300, 192),
+          view(130, 192),
+        ]),
+        attention(view(2, 96, 96), view(2, 96, 96), view(2, 96, 96), { heads: 3 }),
+      ].map(bits);
+    const exact = step();
+    await useDevice("native", { precision: "bf16" });
+    setThreads(1);
+    const want = step();
+    for (const threads of [2, 4]) {
+      setThreads(threads);
+      expect(step(), `${threads} threads`).toEqual(want);
+    }
+    expect(want[0]).not.toEqual(exact[0]);
+    await useDevice("native");
+    expect(step()).toEqual(exact);
   });
 
   it("survives NaN, infinities, empty tensors and shapes that do not fit", () => {
