@@ -107,4 +107,7 @@ test("twenty prompts, the held-out ones first, each once", () => {
   const prompts = claimPrompts(20);
   expect(new Set(prompts).size).toBe(20);
   expect(prompts.slice(0, split.heldOut.length)).toEqual(split.heldOut);
+  const all = claimPrompts(1_000);
+  expect([...all].sort()).toEqual([...split.heldOut, ...split.train].sort());
+  expect(claimPrompts(20, 20)).toEqual(all.slice(20, 40));
 });

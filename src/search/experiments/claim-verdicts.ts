@@ -187,7 +187,7 @@ function judgeTrees(
         score: choice(unit, "reward", i + 1, name),
       })),
     );
-    for (const atBudget of [n / 2, n / 4]) {
+    for (const atBudget of [n, n / 2, n / 4]) {
       state(
         2,
         `Tree-of-Frames reaches the ${what} of linear search with ${atBudget} candidates at <= 0.6 of its NFE`,

@@ -3,7 +3,10 @@
  * needs a larger trained model): measures what is missing, then judges.
  *
  *   node dist/src/search/experiments/claims.js [--weights FILE] [--rows FILE ...] [--prompts 20] [--seeds 5]
- *        [--setting clip|picture] [--share 1/2] [--threads N] [--judge]
+ *        [--setting clip|picture] [--only LABEL] [--share 1/2] [--threads N] [--judge]
+ *
+ * --from N leaves out the first N prompts and --first-seed N starts at another seed: a fresh sample, to confirm what was found
+ * on the first. --only runs the searches whose label begins so.
  *
  * Rows are appended to the first --rows file and taken up again from all of them; several processes take a share each, and
  * --judge reads the rows of all. Prompts are the nine held-out ones and training prompts spread over the scenes: search
@@ -23,10 +26,10 @@ import { type ClaimRow, claimRows } from "./claim-rows.ts";
 import { clipSetting, pictureSetting } from "./claim-settings.ts";
 import { judgeClaims } from "./claim-verdicts.ts";
 
-/** Held-out prompts first, then known ones. */
-export function claimPrompts(count: number): readonly string[] {
-  const known = split.train.filter((_, i) => i % 7 === 1);
-  return [...split.heldOut, ...known].slice(0, count);
+/** Held-out prompts first, then training prompts, spread over the scenes; all differ. */
+export function claimPrompts(count: number, from = 0): readonly string[] {
+  const known = [1, 3, 5, 0, 2, 4, 6].flatMap((rest) => split.train.filter((_, i) => i % 7 === rest));
+  return [...split.heldOut, ...known].slice(from, from + count);
 }
 
 function readRows(path: string): ClaimRow[] {
@@ -43,7 +46,10 @@ async function main(): Promise<void> {
       },
       rows: { type: "string", multiple: true, default: ["data/runs/search-claims.jsonl"] },
       prompts: { type: "string", default: "20" },
+      from: { type: "string", default: "0" },
       seeds: { type: "string", default: "5" },
+      "first-seed": { type: "string", default: "0" },
+      only: { type: "string", default: "" },
       setting: { type: "string", multiple: true, default: ["clip", "picture"] },
       share: { type: "string", default: "1/1" },
       threads: { type: "string" },
@@ -60,10 +66,17 @@ async function main(): Promise<void> {
     const model = await loadModel(values.weights);
     mkdirSync(dirname(target), { recursive: true });
     const [part = 1, parts = 1] = values.share.split("/").map(Number);
-    const prompts = claimPrompts(Number(values.prompts)).filter((_, i) => i % parts === part - 1);
-    const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => i);
-    for (const setting of [clipSetting(), pictureSetting()]) {
-      if (!values.setting.includes(setting.name)) continue;
+    const prompts = claimPrompts(Number(values.prompts), Number(values.from)).filter(
+      (_, i) => i % parts === part - 1,
+    );
+    const firstSeed = Number(values["first-seed"]);
+    const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => firstSeed + i);
+    for (const every of [clipSetting(), pictureSetting()]) {
+      if (!values.setting.includes(every.name)) continue;
+      const setting = {
+        ...every,
+        contenders: every.contenders.filter(({ label }) => label.startsWith(values.only)),
+      };
       const options = { prompts, seeds, done: rows, stamp: { weights: sha256.slice(0, 12) } };
       for await (const row of claimRows(model, codec, setting, options)) {
         rows.push(row);
