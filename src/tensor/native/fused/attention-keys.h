@@ -119,6 +119,10 @@ struct KeySource {
     out.value_rows = backward ? 0 : b;
     out.key0 = key0;
   }
+  ZT_INLINE void prefetch(long key, long n) const {
+    prefetch_rows(k + key * ld, ld, n, d);
+    prefetch_rows(v + key * ld, ld, n, d);
+  }
   // The keys and values where they lie.
   ZT_INLINE void point_at(long panel, Panel& out) const {
     out.key0 = panel * VL;

@@ -80,10 +80,10 @@ struct Router {
           const vi open_lanes = *(const viu*)(is_open + (p0 + i) * VL);
           // While places are free every candidate is considered; after that only what beats the last place.
           const float bar = order[r * top + top - 1] < 0 ? -__builtin_inff() : best[r * top + top - 1];
-          const vf above = select(open_lanes & (v >= splat(bar)), splat(1.0f), splat(0.0f));
-          if (lane_max(above) > 0)
-            for (int l = 0; l < VL; l++)
-              if (above[l] > 0) consider(r, v[l], (int32_t)((p0 + i) * VL + l));
+          for (unsigned bits = lane_bits(open_lanes & (v >= splat(bar))); bits; bits &= bits - 1) {
+            const int l = __builtin_ctz(bits);
+            consider(r, v[l], (int32_t)((p0 + i) * VL + l));
+          }
         }
     }
     for (long i = 0; i < n; i++) is_open[list[i]] = 0;

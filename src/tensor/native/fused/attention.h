@@ -149,12 +149,16 @@ static void attention(const double* x, Team& team) {
         if (gate_room) pack_rows(gate + at, a.width, n, n, a.d, a.dp, gate_room);
         router.pick(gate_rows, n, pooled + b * pooled_rows * a.width + h * a.d, a.width, a.d, list, count,
                     block.s, picks);
-        groups.fill(picks, n, a.top);
         float* c = counts ? counts + (bh * chunks + chunk) * a.key_chunks : 0;
         if (c && r0 == chunk * a.query_chunk)
           for (long j = 0; j < a.key_chunks; j++) c[j] = 0;
+        groups.fill(picks, n, a.top);
         for (long j = 0; j < count; j++) {
           if (groups.head[list[j]] < 0) continue;
+          // The next chunk that somebody chose lies anywhere: what computes on this one hides its way from memory.
+          long after = j + 1;
+          while (after < count && groups.head[list[after]] < 0) after++;
+          if (after < count) source.prefetch(list[after] * a.key_chunk, a.key_chunk);
           const long m = groups.take(list[j], a.top, some);
           if (c) c[list[j]] += (float)m;
           walk.start(list + j, 1, a.key_chunk);

@@ -43,6 +43,19 @@ static ZT_INLINE float lane_max(vf v) {
   return v[0];
 }
 
+// Bit i is set where lane i of a comparison holds.
+static ZT_INLINE unsigned lane_bits(vi mask) {
+#if defined(__AVX512F__)
+  return (unsigned)_mm512_movepi32_mask((__m512i)mask);
+#elif defined(__AVX2__)
+  return (unsigned)_mm256_movemask_ps((__m256)mask);
+#else
+  unsigned bits = 0;
+  for (int i = 0; i < VL; i++) bits |= (unsigned)(mask[i] & 1) << i;
+  return bits;
+#endif
+}
+
 template <typename F>
 static ZT_INLINE void for_lanes(long n, F f) {  // f(offset, count)
   long j = 0;
