@@ -30,12 +30,13 @@ export const PRODUCTS: readonly (readonly [number, number, number])[] = [
 
 export const WORKS: readonly Work[] = [
   work("train", 1, 7, 40),
-  work("train products", 1, 6, 20),
-  work("forward", 1, 6, 15),
-  work("sample 1", 1, 5, 30),
-  work(`sample ${BATCH}`, 1, 2, 50),
+  work("train products", 1, 5, 12),
+  work("forward", 1, 5, 12),
+  work("sample 1", 1, 5, 20),
   ...PRODUCTS.map(([m, n, k]) => work(`gemm ${m} ${n} ${k}`, m > 100 ? 10 : 300, 5, 6)),
   work("add 64x64", 3000, 5, 3),
+  // Last, because it takes longest.
+  work(`sample ${BATCH}`, 1, 2, 30),
 ];
 
 /** The linear layers of a train step of DiT-ref: `count` layers of x [rows, inputs] and W [outputs, inputs]. */

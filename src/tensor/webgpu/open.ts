@@ -57,10 +57,14 @@ async function findAdapter(
     return { gpu, adapter: await gpu.requestAdapter({ powerPreference: "high-performance" }) };
   };
   const wanted = process.env[SOFTWARE_VARIABLE] === "1";
-  const manifest = SWIFTSHADER_MANIFESTS.find(existsSync);
+  const manifest = wanted ? SWIFTSHADER_MANIFESTS.find(existsSync) : undefined;
   // The Vulkan loader reads the variable when an instance is made; drivers that talk on stderr are not even asked.
-  if (wanted && manifest !== undefined && !hasGpuNode()) process.env["VK_DRIVER_FILES"] ??= manifest;
-  const { gpu, adapter } = await look();
+  if (manifest !== undefined && !hasGpuNode()) process.env["VK_DRIVER_FILES"] ??= manifest;
+  let { gpu, adapter } = await look();
+  if (adapter === null && manifest !== undefined && process.env["VK_DRIVER_FILES"] === undefined) {
+    process.env["VK_DRIVER_FILES"] = manifest;
+    ({ gpu, adapter } = await look());
+  }
   if (adapter !== null) return { gpu, adapter };
   const remedy = wanted
     ? "install chromium, which has one in software"
