@@ -3,7 +3,7 @@
  * must be live Vega, clips must play, formulas and the picture on top must show, and nothing may look like an error.
  * With ZOETROPE_PICTURES=1 every notebook is photographed from top to bottom into artefacts/.
  */
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
@@ -29,12 +29,11 @@ const before: Record<string, string | undefined> = {};
 
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "zoetrope-notebooks-lab-"));
-  // Cells read ../data: a copy of the folder beside the repository's own data.
+  // Cells read ../data: a copy of the folder beside a link to the repository's own data.
   const folder = join(scratch, "notebooks");
   mkdirSync(folder);
   cpSync(join(source, "figures"), join(folder, "figures"), { recursive: true });
-  cpSync(join(packageRoot, "data", "prompts"), join(scratch, "data", "prompts"), { recursive: true });
-  cpSync(join(packageRoot, "data", "vbench"), join(scratch, "data", "vbench"), { recursive: true });
+  symlinkSync(join(packageRoot, "data"), join(scratch, "data"));
   for (const name of names) cpSync(join(source, name), join(folder, name));
   const { notebook } = readNotebookFile(join(source, names[0]!));
   const fast = await injectParameters(notebook, { fast: true });
