@@ -97,6 +97,9 @@ test("verdicts follow the rows: what is built in passes, what is not fails", () 
   // A (prompt, seed) without its last row is left out.
   const torn = rowsOf(0).filter((row) => !(row.kind === "moran" && row.seed === 4));
   expect(verdict(torn, "reward is clustered").verdict).toBe("INCONCLUSIVE");
+  // Rows that a killed run left twice count once.
+  const twice = [...rowsOf(0.1).slice(0, 5), ...rowsOf(0.1)];
+  expect(judgeClaims(twice, { resamples: 50 })).toEqual(judgeClaims(rowsOf(0.1), { resamples: 50 }));
   const mixed = rowsOf(0).map((row) => ({ ...row, weights: row.seed === 0 ? "one" : "other" }));
   expect(() => judgeClaims(mixed)).toThrow(
     "Cannot judge rows of different weights together: got one, other.",

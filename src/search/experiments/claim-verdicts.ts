@@ -297,7 +297,12 @@ function judgeEvolution(state: State, over: Over, n: number, labels: ReadonlySet
 
 function unitsOf(rows: readonly ClaimRow[]): Unit[] {
   const found = new Map<string, ClaimRow[]>();
-  for (const row of rows) {
+  // A unit that a kill cut short and that was then measured anew has some of its rows twice.
+  const same = ["candidate", "strategy", "budget", "share"];
+  const once = new Map(
+    rows.map((row) => [`${row.kind} ${unitOf(row)} ${same.map((field) => row[field]).join(" ")}`, row]),
+  );
+  for (const row of once.values()) {
     const unit = unitOf(row);
     const known = found.get(unit);
     if (known) known.push(row);
