@@ -37,49 +37,49 @@ ZT_BF16 static ZT_INLINE void words_of_rows(const float* x, long ld, long n, lon
 // B[k, n] -> panels of NR columns, each (k + 1) / 2 rows of NR words.
 ZT_BF16 static void pack_b_bf16(bool tb, long k, long n, const float* b, long ldb, uint32_t* o) {
   const long words = (k + 1) / 2;
-  for (long j = 0; j < n; j += NR, o += words * NR) {
-    const long w = n - j < NR ? n - j : NR;
-    for (long q = 0; q < NR; q += VL) {
-      uint32_t* d = o + q;
-      if (!tb) {
-        for (long p = 0; p < words; p++) {
-          const float* s = b + 2 * p * ldb + j + q;
-          *(viu*)(d + p * NR) = pairs_across(s, 2 * p + 1 < k ? s + ldb : 0, w - q);
-        }
-        continue;
-      }
+  if (!tb) {
+    // Row by row, as it lies in memory.
+    for (long p = 0; p < words; p++) {
+      const float *s = b + 2 * p * ldb, *t = 2 * p + 1 < k ? s + ldb : 0;
+      uint32_t* d = o + p * NR;
+      for (long j = 0; j < n; j += NR, d += words * NR)
+        for (long q = 0; q < NR; q += VL)
+          *(viu*)(d + q) = n - j > q ? pairs_across(s + j + q, t ? t + j + q : 0, n - j - q) : splat_i(0);
+    }
+    return;
+  }
+  for (long j = 0; j < n; j += NR, o += words * NR)
+    for (long q = 0; q < NR; q += VL)
       for (long p0 = 0; p0 < words; p0 += VL) {
         vf r[VL];
-        words_of_rows(b + (j + q) * ldb, ldb, w - q, p0, k, r);
-        for (long p = 0; p < VL && p0 + p < words; p++) *(viu*)(d + (p0 + p) * NR) = (vi)r[p];
+        words_of_rows(b + (j + q) * ldb, ldb, n - j - q, p0, k, r);
+        for (long p = 0; p < VL && p0 + p < words; p++) *(viu*)(o + (p0 + p) * NR + q) = (vi)r[p];
       }
-    }
-  }
 }
 // A[m, k] -> panels of MR rows, each (k + 1) / 2 columns of MR words; two panels to a vector.
+ZT_BF16 static ZT_INLINE void store_panels(vi v, uint32_t* o, long words, bool both) {
+  typedef int32_t half __attribute__((vector_size(MR * 4), aligned(4)));
+  *(half*)o = (half)_mm512_castsi512_si256((__m512i)v);
+  if (both) *(half*)(o + words * MR) = (half)_mm512_extracti64x4_epi64((__m512i)v, 1);
+}
 ZT_BF16 static void pack_a_bf16(bool ta, long m, long k, const float* a, long lda, uint32_t* o) {
   const long words = (k + 1) / 2;
-  typedef int32_t half __attribute__((vector_size(MR * 4), aligned(4)));
-  for (long i = 0; i < m; i += 2 * MR, o += 2 * words * MR) {
-    const long h = m - i;
+  if (ta) {
+    // Row by row, as it lies in memory.
+    for (long p = 0; p < words; p++) {
+      const float *s = a + 2 * p * lda, *t = 2 * p + 1 < k ? s + lda : 0;
+      for (long i = 0; i < m; i += VL)
+        store_panels(pairs_across(s + i, t ? t + i : 0, m - i), o + i * words + p * MR, words, m - i > MR);
+    }
+    return;
+  }
+  for (long i = 0; i < m; i += VL)
     for (long p0 = 0; p0 < words; p0 += VL) {
       vf r[VL];
-      const long end = words - p0 < VL ? words - p0 : VL;
-      if (ta) {
-        for (long p = 0; p < end; p++) {
-          const float* s = a + 2 * (p0 + p) * lda + i;
-          r[p] = (vf)pairs_across(s, 2 * (p0 + p) + 1 < k ? s + lda : 0, h);
-        }
-      } else {
-        words_of_rows(a + i * lda, lda, h, p0, k, r);
-      }
-      for (long p = 0; p < end; p++) {
-        const __m512i v = (__m512i)r[p];
-        *(half*)(o + (p0 + p) * MR) = (half)_mm512_castsi512_si256(v);
-        if (h > MR) *(half*)(o + (words + p0 + p) * MR) = (half)_mm512_extracti64x4_epi64(v, 1);
-      }
+      words_of_rows(a + i * lda, lda, m - i, p0, k, r);
+      for (long p = 0; p < VL && p0 + p < words; p++)
+        store_panels((vi)r[p], o + i * words + (p0 + p) * MR, words, m - i > MR);
     }
-  }
 }
 template <int H, int N>
 ZT_BF16 static void tile_bf16(const Gemm& g, long words, const uint32_t* a, const uint32_t* b, long row, long col, long w,
@@ -133,12 +133,16 @@ static void add_row_sums_exact(const Gemm& g, long ic, long mc, long pc, long k,
     }
     return;
   }
-  for (long i = 0; i < mc; i += VL) {
-    const long n = mc - i < VL ? mc - i : VL;
-    const float* a = g.a + pc * g.lda + ic + i;
-    vf s = pc == 0 ? splat(0.0f) : load_part(sums + i, n);
-    for (long p = 0; p < k; p++) s += n == VL ? load(a + p * g.lda) : load_part(a + p * g.lda, n);
-    store_part(sums + i, s, n);
+  vf sum[(MC + VL - 1) / VL];
+  const long vectors = (mc + VL - 1) / VL;
+  const float* a = g.a + pc * g.lda + ic;
+  for (long i = 0; i < vectors; i++) sum[i] = splat(0.0f);
+  for (long p = 0; p < k; p++, a += g.lda)
+    for (long i = 0; i < vectors; i++) sum[i] += mc - i * VL >= VL ? load(a + i * VL) : load_part(a + i * VL, mc - i * VL);
+  for (long i = 0; i < vectors; i++) {
+    const long n = mc - i * VL < VL ? mc - i * VL : VL;
+    if (pc > 0) sum[i] += load_part(sums + i * VL, n);
+    store_part(sums + i * VL, sum[i], n);
   }
 }
 static void gemm_rows_bf16(const Gemm& g, long ic, long mc, long jc, long n, long pc, long k, const uint32_t* pb,
