@@ -150,7 +150,7 @@ const NOT_MEANT = /^(measured eagerly|measured by autocast|not measured|this tor
 function unmeasured(timings: readonly Timing[]): string[] {
   const byReason = new Map<string, Map<string, string[]>>();
   for (const timing of timings) {
-    if (!("why" in timing) || NOT_MEANT.test(timing.why)) continue;
+    if (timing.why === undefined || NOT_MEANT.test(timing.why)) continue;
     const engines = byReason.get(timing.why) ?? new Map<string, string[]>();
     engines.set(timing.engine, [...(engines.get(timing.engine) ?? []), timing.work]);
     byReason.set(timing.why, engines);

@@ -13,7 +13,12 @@ export interface Turn {
 }
 
 export type Timing =
-  | { readonly work: string; readonly engine: string; readonly times: readonly number[] }
+  | {
+      readonly work: string;
+      readonly engine: string;
+      readonly times: readonly number[];
+      readonly why?: string;
+    }
   | { readonly work: string; readonly engine: string; readonly why: string };
 
 export interface RoundsOptions {
@@ -36,6 +41,7 @@ export async function rounds(
   { log = () => {}, deadline = () => Number.POSITIVE_INFINITY }: RoundsOptions = {},
 ): Promise<Timing[]> {
   const times = new Map<Turn, number[]>();
+  const warmUps = new Map<Turn, number>();
   const reasons = new Map<Turn, string>();
   const take = async (turn: Turn, limitMs: number): Promise<number[]> => {
     try {
@@ -49,6 +55,7 @@ export async function rounds(
   };
   for (const turn of turns) {
     const [ms] = await take(turn, turn.warmUpMs ?? LIMIT_MS);
+    if (ms !== undefined) warmUps.set(turn, ms);
     if (ms !== undefined) log(`${work.name}, ${turn.engine}: ${readable(ms)} to warm up`);
   }
   const end = performance.now() + work.seconds * 1000;
@@ -61,9 +68,11 @@ export async function rounds(
   return turns.map((turn) => {
     const { engine } = turn;
     const measured = times.get(turn) ?? [];
-    return measured.length > 0
-      ? { work: work.name, engine, times: measured }
-      : { work: work.name, engine, why: reasons.get(turn)! };
+    if (measured.length > 0) return { work: work.name, engine, times: measured };
+    const cold = warmUps.get(turn);
+    // Better than nothing, and said so.
+    if (cold !== undefined) return { work: work.name, engine, times: [cold], why: "the warm-up alone" };
+    return { work: work.name, engine, why: reasons.get(turn)! };
   });
 }
 

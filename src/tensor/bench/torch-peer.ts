@@ -107,7 +107,7 @@ export async function torchPeer(
     const trial = peer(command(setup.env));
     try {
       const times: number[] = [];
-      for (let i = 0; i < 4; i++) times.push(...(await trial.measure("fp32", "train", { limitMs: 20_000 })));
+      for (let i = 0; i < 4; i++) times.push(...(await trial.measure("fp32", "train")));
       const [peak] = await trial.measure("peak bytes", "train");
       const ms = Math.min(...times.slice(1));
       tried.push(`${setup.name} ${ms.toFixed(0)} ms`);
