@@ -5,10 +5,11 @@
  * Importing this file registers our backends with tfjs; "native" (or "wasm", where the addon is not built) is what
  * runs when nobody picks a device.
  */
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism, totalmem } from "node:os";
 import { EngineBackend } from "./backend.ts";
-import { type NativeEngine, nativeEngine } from "./backend-native.ts";
+import { addonPath, type NativeEngine, nativeEngine } from "./backend-native.ts";
 import { wasmEngine } from "./backend-wasm.ts";
 import "./kernels/all.ts";
 import "./tensor-display.ts";
@@ -29,7 +30,8 @@ export interface Device {
   readonly memoryBytes: number;
 }
 
-tf.registerBackend("native", () => new EngineBackend(nativeEngine()), 10);
+// tfjs prints the whole error of a factory that throws, so a tree without a compiler registers none.
+if (existsSync(addonPath)) tf.registerBackend("native", () => new EngineBackend(nativeEngine()), 10);
 tf.registerBackend("wasm", () => new EngineBackend(wasmEngine()), 9);
 
 let current: Device | undefined;
@@ -59,7 +61,6 @@ function applyPrecision(backend: EngineBackend, precision: Precision): void {
 
 async function tryEngine(name: "native" | "wasm", precision: Precision): Promise<Attempt> {
   try {
-    // A factory that throws makes tfjs print a warning; ask first.
     if (!(name in tf.engine().registry)) {
       const engine = name === "native" ? nativeEngine() : wasmEngine();
       tf.removeBackend(name);
