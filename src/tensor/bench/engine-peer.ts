@@ -59,7 +59,7 @@ const makers: Record<string, (...sizes: number[]) => () => void> = {
     const [left, right] = [ones(m!, k!) as tf.Tensor2D, ones(n!, k!) as tf.Tensor2D];
     return () => tf.matMul(left, right, false, true).dispose();
   },
-  add() {
+  "add 64x64"() {
     const a = ones(64, 64);
     return () => tf.add(a, a).dispose();
   },
