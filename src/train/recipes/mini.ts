@@ -2,7 +2,7 @@
  * The recipe of the shipped mini checkpoints: single objects with unprompted detail, 16-frame clips, 8 chunks of 2 frames.
  *
  *   warm-up   teacher forcing, constant rate
- *   arms      from the warm-up's weights, equal steps, rate restarted lower and decayed linearly over the last 40 %
+ *   arms      from the warm-up's weights, equal steps, rate restarted lower and decayed linearly over the last 60 %
  *
  * Numbers follow what was measured to work at this scale: Muon .02 + AdamW 1.5e-3, batch 8, times 70 % logit-normal and
  * 30 % uniform at shift 2, resampling shift .6 with one Euler step. Held-out prompts are never trained on.
@@ -32,8 +32,8 @@ export const window = slidingWindow({ chunks: trainedChunks - 1 });
 export const routedTopK = 3;
 
 /** Steps of the warm-up and of each arm. */
-export const warmupSteps = 3000;
-export const armSteps = 1200;
+export const warmupSteps = 6000;
+export const armSteps = 2000;
 
 /** How the shipped models are sampled and evaluated. */
 export const sampling = { steps: 10, shift: 2, guidanceScale: 1.7 } as const;
@@ -73,7 +73,7 @@ export function arm(forcing: Forcing, steps: number): Stage {
     forcing,
     steps,
     optimizer: muonOptimizer({ matrixRate: 0.015, learningRate: 1e-3 }),
-    rate: warmupDecay({ warmup: 60, decay: 0.4, floor: 0.03 }),
+    rate: warmupDecay({ warmup: 60, decay: 0.6, floor: 0.03 }),
   };
 }
 
