@@ -3,13 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openRun } from "../../src/lab/run.ts";
-import { type CausalWan, causalWan } from "../../src/model/causal-wan.ts";
-import { presets } from "../../src/model/config.ts";
-import { worldText } from "../../src/model/text.ts";
+import type { CausalWan } from "../../src/model/causal-wan.ts";
 import { useDevice } from "../../src/tensor/device.ts";
 import { arms, clips, prompts } from "../../src/train/recipes/mini.ts";
 import { averagedAfter, newestCheckpoint, startFrom, trainStage } from "../../src/train/recipes/stage.ts";
 import { world } from "../../src/video/world/world.ts";
+import { tinyWorldModel } from "./tiny-world-model.ts";
 
 beforeAll(async () => {
   await useDevice("auto");
@@ -20,20 +19,6 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "zoetrope-recipes-"));
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
-
-function tiny(seed = 3): CausalWan {
-  const textEncoder = worldText();
-  const config = {
-    ...presets.mini,
-    name: "tiny",
-    dim: 32,
-    layers: 1,
-    heads: 2,
-    ffn: 64,
-    textDim: textEncoder.dim,
-  };
-  return causalWan(config, { textEncoder, seed });
-}
 
 const few = world({ numClips: 64, numFrames: 6 });
 const options = {
@@ -50,12 +35,12 @@ const weightsOf = (model: CausalWan) => [...model.weights.values()].map((x) => [
 describe("a stage of a recipe", () => {
   test("records each row once, however often it is interrupted, and ends where an uninterrupted one does", async () => {
     const whole = await openRun("whole", { seed: 0 }, { root });
-    const model = tiny();
+    const model = tinyWorldModel();
     for await (const _ of trainStage(whole, model, few, options));
 
     const broken = await openRun("broken", { seed: 0 }, { root });
-    for await (const { step } of trainStage(broken, tiny(), few, options)) if (step === 5) break;
-    const resumed = tiny();
+    for await (const { step } of trainStage(broken, tinyWorldModel(), few, options)) if (step === 5) break;
+    const resumed = tinyWorldModel();
     // Step 5 is trained again, from the checkpoint of step 4.
     for await (const _ of trainStage(broken, resumed, few, options));
 
@@ -64,18 +49,19 @@ describe("a stage of a recipe", () => {
     expect(curve(broken)).toEqual(curve(whole));
     expect(curve(broken).map(([, step]) => step)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(weightsOf(resumed)).toEqual(weightsOf(model));
-    for await (const _ of trainStage(broken, tiny(), few, options)) expect.unreachable("the stage is over");
+    for await (const _ of trainStage(broken, tinyWorldModel(), few, options))
+      expect.unreachable("the stage is over");
   });
 
   test("the next stage starts from its weights; its averaged weights are what is evaluated", async () => {
     const run = await openRun("stages", { seed: 0 }, { root });
-    const model = tiny();
+    const model = tinyWorldModel();
     await expect(startFrom(model, run, "warmup")).rejects.toThrow(
       /^Cannot go on from the stage warmup as it must have a checkpoint in .*: found none\. Train the stage first\.$/,
     );
     for await (const _ of trainStage(run, model, few, options));
     expect(await newestCheckpoint(run, "warmup")).toMatch(/step-000006$/);
-    const next = tiny(8);
+    const next = tinyWorldModel({ seed: 8 });
     await startFrom(next, run, "warmup");
     expect(weightsOf(next)).toEqual(weightsOf(model));
     expect(weightsOf(await averagedAfter(next, run, "warmup"))).not.toEqual(weightsOf(model));

@@ -3,12 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { causalWan } from "../../src/model/causal-wan.ts";
-import { presets } from "../../src/model/config.ts";
-import { worldText } from "../../src/model/text.ts";
 import { useDevice } from "../../src/tensor/device.ts";
 import { type StageRow, stagedRecipe, trainStages } from "../../src/train/stages.ts";
 import { world } from "../../src/video/world/world.ts";
+import { tinyWorldModel } from "./tiny-world-model.ts";
 
 beforeAll(async () => {
   await useDevice("auto");
@@ -21,20 +19,6 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const clips = world({ numClips: 8, numFrames: 6 });
 const longClips = world({ numClips: 8, numFrames: 10 });
-
-function tiny() {
-  const textEncoder = worldText();
-  const config = {
-    ...presets.mini,
-    name: "tiny",
-    dim: 16,
-    layers: 1,
-    heads: 2,
-    ffn: 32,
-    textDim: textEncoder.dim,
-  };
-  return causalWan(config, { textEncoder, seed: 3 });
-}
 
 test("the paper's proportions", () => {
   const stages = stagedRecipe({ clips, longClips, steps: 630 });
@@ -58,13 +42,13 @@ test("stages follow each other on the same weights and resume where they stopped
   }));
   const common = { batchSize: 2, logEvery: 1, checkpoint: { folder } };
   const rows: StageRow[] = [];
-  for await (const row of trainStages(tiny(), stages, common)) {
+  for await (const row of trainStages(tinyWorldModel({ dim: 16 }), stages, common)) {
     rows.push(row);
     if (rows.length === 5) break;
   }
   expect(readdirSync(folder).sort()).toEqual(["resampling", "teacher-forcing"]);
   const rest: StageRow[] = [];
-  for await (const row of trainStages(tiny(), stages, common)) rest.push(row);
+  for await (const row of trainStages(tinyWorldModel({ dim: 16 }), stages, common)) rest.push(row);
   // The interrupted stage had not saved yet: it starts over from the stage before.
   expect(rest.map(({ stage, step }) => `${stage} ${step}`)).toEqual([
     "long-clips 1",

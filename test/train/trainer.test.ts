@@ -3,9 +3,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type CausalWan, causalWan } from "../../src/model/causal-wan.ts";
-import { presets } from "../../src/model/config.ts";
-import { worldText } from "../../src/model/text.ts";
 import { hasBf16, useDevice } from "../../src/tensor/device.ts";
 import { tf } from "../../src/tensor/tf.ts";
 import { listCheckpoints } from "../../src/train/checkpoint.ts";
@@ -17,6 +14,7 @@ import { type Training, type TrainOptions, type TrainRow, train } from "../../sr
 import type { Dataset } from "../../src/video/dataset.ts";
 import { worldCodec } from "../../src/video/pca-codec.ts";
 import { world } from "../../src/video/world/world.ts";
+import { tinyWorldModel } from "./tiny-world-model.ts";
 
 beforeAll(async () => {
   await useDevice("auto");
@@ -30,20 +28,6 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const codec = worldCodec();
 const clips = world({ numClips: 64, numFrames: 6 });
-
-function tiny(): CausalWan {
-  const textEncoder = worldText();
-  const config = {
-    ...presets.mini,
-    name: "tiny",
-    dim: 32,
-    layers: 1,
-    heads: 2,
-    ffn: 64,
-    textDim: textEncoder.dim,
-  };
-  return causalWan(config, { textEncoder, seed: 3 });
-}
 
 const base = { forcing: teacherForcing(), codec, batchSize: 2, logEvery: 1 } satisfies Partial<TrainOptions>;
 
@@ -63,7 +47,7 @@ test("the loss falls on a fixed clip, and rows tell rate, throughput and time le
 }, async () => {
   const one = world({ numClips: 1, numFrames: 6 });
   const rows = await rowsOf(
-    train(tiny(), one, { ...base, steps: 60, logEvery: 20, rate: warmupDecay({ warmup: 5 }) }),
+    train(tinyWorldModel(), one, { ...base, steps: 60, logEvery: 20, rate: warmupDecay({ warmup: 5 }) }),
   );
   expect(rows.map(({ step }) => step)).toEqual([20, 40, 60]);
   expect(rows[2]!.loss).toBeLessThan(0.7 * rows[0]!.loss);
@@ -75,7 +59,8 @@ test("the loss falls on a fixed clip, and rows tell rate, throughput and time le
 });
 
 test("training is a function of the seed", async () => {
-  const run = (seed: number) => rowsOf(train(tiny(), clips, { ...base, steps: 3, seed })).then(losses);
+  const run = (seed: number) =>
+    rowsOf(train(tinyWorldModel(), clips, { ...base, steps: 3, seed })).then(losses);
   expect(await run(1)).toEqual(await run(1));
   expect(await run(1)).not.toEqual(await run(2));
 });
@@ -83,14 +68,20 @@ test("training is a function of the seed", async () => {
 test("micro-batches change rounding only", async () => {
   const run = (microBatches: number) =>
     rowsOf(
-      train(tiny(), clips, { ...base, steps: 3, batchSize: 4, microBatches, optimizer: adamwOptimizer() }),
+      train(tinyWorldModel(), clips, {
+        ...base,
+        steps: 3,
+        batchSize: 4,
+        microBatches,
+        optimizer: adamwOptimizer(),
+      }),
     ).then(losses);
   const [whole, split] = [await run(1), await run(3)];
   for (const [i, loss] of whole.entries()) expect(split[i]).toBeCloseTo(loss, 4);
 });
 
 test("averaged weights follow slowly", async () => {
-  const model = tiny();
+  const model = tinyWorldModel();
   const training = train(model, clips, { ...base, steps: 4 });
   const name = "blocks.0.ffn.0.weight";
   const start = model.weights.get(name)!.clone();
@@ -104,18 +95,18 @@ test("averaged weights follow slowly", async () => {
 describe("precision", () => {
   test("30 steps in bf16 follow the loss of float32, which is untouched after them", async () => {
     const options = { ...base, steps: 30 };
-    const exact = losses(await rowsOf(train(tiny(), clips, options)));
+    const exact = losses(await rowsOf(train(tinyWorldModel(), clips, options)));
     if (!hasBf16()) {
-      await expect(rowsOf(train(tiny(), clips, { ...options, precision: "bf16" }))).rejects.toThrow(
+      await expect(rowsOf(train(tinyWorldModel(), clips, { ...options, precision: "bf16" }))).rejects.toThrow(
         /^Cannot use precision bf16/,
       );
       return;
     }
-    const rounded = losses(await rowsOf(train(tiny(), clips, { ...options, precision: "bf16" })));
+    const rounded = losses(await rowsOf(train(tinyWorldModel(), clips, { ...options, precision: "bf16" })));
     expect(rounded).not.toEqual(exact);
     // An input is off by 2^-9 of itself at most, a loss by that of its parts; steps add up.
     for (const [i, loss] of rounded.entries()) expect(Math.abs(loss / exact[i]! - 1)).toBeLessThan(0.01);
-    const again = losses(await rowsOf(train(tiny(), clips, { ...options, steps: 3 })));
+    const again = losses(await rowsOf(train(tinyWorldModel(), clips, { ...options, steps: 3 })));
     expect(again).toEqual(exact.slice(0, 3));
   });
 });
@@ -127,10 +118,10 @@ describe("checkpoints", () => {
   };
   for (const [name, forcing] of Object.entries(forcings)) {
     test(`interrupting saves; resuming continues to the bit (${name})`, async () => {
-      const whole = await rowsOf(train(tiny(), clips, { ...base, forcing: forcing(), steps: 6 }));
+      const whole = await rowsOf(train(tinyWorldModel(), clips, { ...base, forcing: forcing(), steps: 6 }));
       const stop = new AbortController();
       const options = { ...base, steps: 6, checkpoint: { folder, every: 100 } };
-      const first = train(tiny(), clips, { ...options, forcing: forcing(), signal: stop.signal });
+      const first = train(tinyWorldModel(), clips, { ...options, forcing: forcing(), signal: stop.signal });
       const seen: TrainRow[] = [];
       const interrupted = async () => {
         for await (const row of first) {
@@ -140,14 +131,16 @@ describe("checkpoints", () => {
       };
       await expect(interrupted()).rejects.toThrow("aborted");
       expect(await listCheckpoints(folder)).toEqual([3]);
-      const model = tiny();
+      const model = tinyWorldModel();
       const rest = await rowsOf(train(model, clips, { ...options, forcing: forcing() }));
       expect([...losses(seen), ...losses(rest)]).toEqual(losses(whole));
     });
   }
 
   test("the newest and the best are kept", async () => {
-    await rowsOf(train(tiny(), clips, { ...base, steps: 12, checkpoint: { folder, every: 2, keep: 2 } }));
+    await rowsOf(
+      train(tinyWorldModel(), clips, { ...base, steps: 12, checkpoint: { folder, every: 2, keep: 2 } }),
+    );
     const best = JSON.parse(await readFile(join(folder, "best.json"), "utf8")) as { step: number };
     const kept = await listCheckpoints(folder);
     expect(kept.slice(-2)).toEqual([10, 12]);
@@ -157,12 +150,14 @@ describe("checkpoints", () => {
 
   test("another config is refused with the differing fields, another start with resume: false", async () => {
     const options = { ...base, steps: 2, checkpoint: { folder } };
-    await rowsOf(train(tiny(), clips, options));
-    await expect(rowsOf(train(tiny(), clips, { ...options, batchSize: 4, seed: 9 }))).rejects.toThrow(
+    await rowsOf(train(tinyWorldModel(), clips, options));
+    await expect(
+      rowsOf(train(tinyWorldModel(), clips, { ...options, batchSize: 4, seed: 9 })),
+    ).rejects.toThrow(
       "as it must come from the same config: got batchSize: 2 -> 4; seed: 0 -> 9. Use the old options or another folder.",
     );
     await expect(
-      rowsOf(train(tiny(), clips, { ...options, checkpoint: { folder, resume: false } })),
+      rowsOf(train(tinyWorldModel(), clips, { ...options, checkpoint: { folder, resume: false } })),
     ).rejects.toThrow("it must hold no checkpoints: found 1. Pass resume: true or another folder.");
   });
 });
@@ -176,7 +171,7 @@ test("a loss that is not finite stops, names the batch and keeps the last good c
     },
   };
   let steps = 0;
-  const training = train(tiny(), bad, { ...base, steps: 5, checkpoint: { folder, every: 1 } });
+  const training = train(tinyWorldModel(), bad, { ...base, steps: 5, checkpoint: { folder, every: 1 } });
   await expect(rowsOf(training)).rejects.toThrow(
     /^Cannot go on training as the loss of step 2 must be finite: got NaN on clips \[\d+, \d+\] \(".*"\)\. The last good checkpoint is .*step-000002\./,
   );
@@ -185,7 +180,7 @@ test("a loss that is not finite stops, names the batch and keeps the last good c
 });
 
 test("bad input is named", () => {
-  const model = tiny();
+  const model = tinyWorldModel();
   const start =
     (data: Dataset, options: object = {}) =>
     () =>
