@@ -3,6 +3,7 @@
  * stack (tensors below, the lab on top).
  */
 
+export { type Account, uncharged } from "./diffusion/account.ts";
 // diffusion
 export type { ChunkShape, Condition, Denoiser, History } from "./diffusion/denoiser.ts";
 // diffusion: sampling

@@ -3,6 +3,7 @@
  * The line carries the cell's NFE as display metadata, which the headless client counts, and the run as JSON, which
  * a report of the notebook lists among its runs.
  */
+import { type Account, chargeCells } from "../diffusion/account.ts";
 import { cellSignal } from "../diffusion/cell-signal.ts";
 import { type Cost, type Meter, meter } from "../diffusion/nfe.ts";
 import type { Row } from "../plot/row.ts";
@@ -40,6 +41,20 @@ export async function booked<T>(work: (meter: Meter) => Promise<T>, book: (cost:
   } finally {
     book(cost.read());
   }
+}
+
+/** Runs that this process opened and has not finished, the newest last: cells charge the last one. */
+const open: (Account & { readonly root: string; readonly id: string })[] = [];
+
+export function openLedger(run: (typeof open)[number]): void {
+  open.push(run);
+  chargeCells(run);
+}
+
+export function closeLedger(root: string, id: string): void {
+  const at = open.findIndex((run) => run.root === root && run.id === id);
+  if (at >= 0) open.splice(at, 1);
+  chargeCells(open.at(-1));
 }
 
 export const runMediaType = "application/vnd.zoetrope.run+json";

@@ -12,7 +12,7 @@ import { type Blob, getBlob, putBlob } from "./blobs.ts";
 import { describe, flatten, type Json } from "./describe.ts";
 import { canonicalJson, sha256, sha256File } from "./hash.ts";
 import { encodeRow, type JsonlWriter, jsonlWriter, type Problem } from "./jsonl.ts";
-import { booked, type Ledger, ledgerLine, totalCost } from "./ledger.ts";
+import { booked, closeLedger, type Ledger, ledgerLine, openLedger, totalCost } from "./ledger.ts";
 import { type CodeState, codeState, machine } from "./provenance.ts";
 import { runsRoot } from "./root.ts";
 import { checkKind, type InputFile, type Manifest, readManifest, rowFiles, runIds } from "./run-files.ts";
@@ -52,7 +52,10 @@ export interface Run {
   artifacts(): readonly Artifact[];
   /** The bytes of the newest artifact of a name. @throws Error when it is absent, missing or damaged. */
   read(name: string): Buffer;
-  /** Adds to the ledger: what a search cost, or the seconds of training steps. A notebook cell shows what it spends. */
+  /**
+   * Adds to the ledger, and a notebook cell shows what it spends. Searches, rollouts and trainings do it themselves: for
+   * the run that they are given, or for the run that the notebook opened last and has not finished.
+   */
   spend(cost: Partial<Cost>, purpose?: string): void;
   /** Runs work that takes a meter and books what it spent: `run.metered("rollout", (meter) => rolloutClip(model, { ..., meter }))`. */
   metered<T>(purpose: string, work: (meter: Meter) => Promise<T>): Promise<T>;
@@ -76,6 +79,7 @@ export interface Run {
 
 /**
  * With a configuration (or options): a new run. With a name alone: the newest run of that name, or a new empty one.
+ * What the cells of a notebook spend from now on is charged to a new run; a run that was there already is not charged.
  *
  * @example const run = await openRun("rf-mini", { model, forcing: resamplingForcing({ shift: 0.6 }) });
  */
@@ -86,7 +90,9 @@ export async function openRun(name: string, config?: object, options: OpenRunOpt
     const newest = newestRun(root, slug);
     if (newest !== undefined) return attach(root, newest);
   }
-  return attach(root, await create(root, name, slug, config ?? {}, options));
+  const run = attach(root, await create(root, name, slug, config ?? {}, options));
+  openLedger(run);
+  return run;
 }
 
 /** The run with exactly this id. @throws Error when there is none. */
@@ -249,7 +255,10 @@ function attach(root: string, id: string): Run {
     },
     archive: (isArchived = true) => append("@events", { type: "archive", archived: isArchived }),
     isArchived: () => events("archive").at(-1)?.["archived"] === true,
-    finish: (status = "finished", note = "") => append("@events", { type: "finish", status, note }),
+    finish(status = "finished", note = "") {
+      append("@events", { type: "finish", status, note });
+      closeLedger(root, id);
+    },
     status: () => (finished()?.["status"] as "finished" | "failed" | undefined) ?? "running",
     problems: () => files.problems(),
     path: (...segments) => join(folder, ...segments),

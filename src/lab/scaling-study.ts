@@ -90,8 +90,9 @@ export async function* scalingStudy(
           seed,
           ...(contender.maxNfe !== undefined && { maxNfe: contender.maxNfe }),
           ...(signal && { signal }),
+          // The study's own rows are appended, not the search's.
+          ...(run && { run: { spend: run.spend } }),
         });
-        run?.spend(outcome.cost, "search");
         for await (const result of resultsOf(outcome, ground, contender, options)) {
           run?.append("search", result.row);
           yield result;

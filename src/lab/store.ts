@@ -5,6 +5,7 @@ import { type Interval, pairedBootstrap } from "../metrics/statistics/bootstrap.
 import { groupBy, numberAt, type Row, textAt } from "../plot/row.ts";
 import { deleteBlob, listBlobs } from "./blobs.ts";
 import { flatten } from "./describe.ts";
+import { closeLedger } from "./ledger.ts";
 import { runsRoot } from "./root.ts";
 import { attachRun, type Run } from "./run.ts";
 import { rowFiles, runIds } from "./run-files.ts";
@@ -66,6 +67,7 @@ export function deleteRun(id: string, options: { root?: string } = {}): void {
   // Renamed first: a reader sees the run whole or not at all.
   const doomed = join(root, `.deleted-${id}-${process.pid}`);
   renameSync(join(root, id), doomed);
+  closeLedger(root, id);
   rmSync(doomed, { recursive: true, force: true });
 }
 

@@ -23,12 +23,12 @@ export function routingHeatmap(source: RowSource, options: RoutingHeatmapOptions
   return chart("routingHeatmap", rowsOf(source, "routing"), (rows) => build(rows, options));
 }
 
-interface Cell {
+type Cell = {
   readonly panel: string;
   readonly query: number;
   readonly chunk: number;
   readonly frequency: number;
-}
+};
 
 function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
   const {
@@ -47,19 +47,22 @@ function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
       panel: panel ? `${panel} ${textAt(group[0]!, panel)}` : "",
       query: numberAt(group[0]!, query),
       chunk: numberAt(group[0]!, history),
-      frequency: tidy(average(group, frequency)),
+      frequency: Number(average(group, frequency).toFixed(4)),
     }))
     .filter((cell) => Number.isFinite(cell.query + cell.chunk + cell.frequency));
   if (cells.length === 0) return emptySpec(title, options.width ?? 360, options.height ?? 300);
   const numQueries = new Set(cells.map((cell) => cell.query)).size;
   const side = Math.max(8, Math.min(26, Math.floor((panel ? 180 : 400) / numQueries)));
   const isLabelled = numQueries <= 12 && !panel;
-  const newest = (cell: Cell) => cell.chunk === cell.query - 1;
   const highest = Math.max(...cells.map((cell) => cell.frequency));
-  const marked = cells.map((cell) => ({
-    ...cell,
-    role: cell.chunk === 0 ? "sink" : newest(cell) ? "newest" : "between",
+  // A line of the picture is a row of lists: a saved notebook writes one line of text a value.
+  const lines = [...groupBy(cells, (cell) => `${cell.panel}|${cell.query}`).values()].map((line) => ({
+    ...(panel ? { panel: line[0]!.panel } : {}),
+    query: line[0]!.query,
+    chunk: line.map((cell) => cell.chunk),
+    frequency: line.map((cell) => cell.frequency),
   }));
+  const transform = [{ flatten: ["chunk", "frequency"] }];
   const every = Math.ceil(numQueries / (panel ? 7 : 14));
   const values = [...new Set(cells.flatMap((cell) => [cell.query, cell.chunk]))]
     .sort((a, b) => a - b)
@@ -102,7 +105,10 @@ function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
         },
       },
       {
-        transform: [{ filter: "datum.role !== 'between'" }],
+        transform: [
+          { calculate: "datum.chunk === 0 ? 'sink' : 'newest'", as: "role" },
+          { filter: "datum.chunk === 0 || datum.chunk === datum.query - 1" },
+        ],
         mark: { type: "rect", filled: false, cornerRadius: 1.5, strokeWidth: 1.5, opacity: 1, aria: false },
         encoding: {
           x,
@@ -140,11 +146,12 @@ function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
       title,
       subtitle: options.subtitle ?? note,
       description: `Heat map of routing frequency by query and history chunk. ${note}`,
-      datasets: { cells: marked },
+      datasets: { cells: lines },
     },
     panel
       ? {
           data: { name: "cells" },
+          transform,
           facet: {
             field: "panel",
             type: "nominal",
@@ -155,7 +162,7 @@ function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
           spec: body,
           spacing: 22,
         }
-      : { data: { name: "cells" }, ...body },
+      : { data: { name: "cells" }, transform, ...body },
   );
 }
 

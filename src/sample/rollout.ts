@@ -7,10 +7,11 @@
  * Noise is a pure function of (row seed, chunk, step): a row comes out the same whatever shares its batch. Length is free:
  * with a windowed history neither time nor memory per chunk grows.
  */
+import { type Account, cellAccount } from "../diffusion/account.ts";
 import { cellSignal } from "../diffusion/cell-signal.ts";
 import type { Denoiser, History } from "../diffusion/denoiser.ts";
 import { guided } from "../diffusion/guidance.ts";
-import { type Meter, metered, meteredNetwork } from "../diffusion/nfe.ts";
+import { type Meter, meter, metered, meteredNetwork, spent } from "../diffusion/nfe.ts";
 import { euler, type Solver, type SolverMemory } from "../diffusion/solvers.ts";
 import { checkSchedule, type Schedule, shiftedSchedule } from "../diffusion/timesteps.ts";
 import type { HistoryOptions } from "../model/causal-wan.ts";
@@ -43,7 +44,10 @@ export interface RolloutOptions extends HistoryOptions {
   /** Decodes every chunk as it is finished. */
   readonly codec?: Codec;
   readonly fps?: number;
+  /** Counts into a meter of the caller's. */
   readonly meter?: Meter;
+  /** Charged with what was spent; default: a notebook's open run, unless a meter says that the caller counts. */
+  readonly run?: Account;
   /** Default: the stop button of the notebook cell. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -84,7 +88,11 @@ export async function* rollout(
   const schedule = options.schedule ?? shiftedSchedule({ steps, shift });
   checkSchedule(schedule, "roll out");
   const seeds = rowSeeds(options.seeds ?? 0, prompts.length);
-  const network = prepared(denoiser, options);
+  const account = options.run ?? (options.meter ? undefined : cellAccount());
+  const cost = options.meter ?? (account && meter());
+  const before = cost?.read();
+  let seconds = 0;
+  const network = prepared(denoiser, options, cost);
   const [frames] = network.chunkShape;
   const givenChunks = checkLengths(network, prompts.length, options);
 
@@ -107,10 +115,13 @@ export async function* rollout(
         history = next;
       }
       const videos = codec && (await decoded(codec, latents, prompts, options.fps));
-      const seconds = (performance.now() - start) / 1000;
-      yield { chunk, latents, ...(videos && { videos }), isGiven, seconds, historyBytes: history.bytes };
+      const took = (performance.now() - start) / 1000;
+      seconds += took;
+      const { bytes: historyBytes } = history;
+      yield { chunk, latents, ...(videos && { videos }), isGiven, seconds: took, historyBytes };
     }
   } finally {
+    if (account && cost && before) account.spend?.({ ...spent(before, cost.read()), seconds }, "rollout");
     history.dispose();
     condition.tokens.dispose();
   }
@@ -190,16 +201,16 @@ async function denoiseChunk(
 }
 
 /** The denoiser under the asked history policy, guidance and meter. */
-function prepared(denoiser: Denoiser, options: RolloutOptions): Denoiser {
-  const { history, recorder, maxDistance, mergeWrites, guidanceScale = 1, meter } = options;
+function prepared(denoiser: Denoiser, options: RolloutOptions, cost: Meter | undefined): Denoiser {
+  const { history, recorder, maxDistance, mergeWrites, guidanceScale = 1 } = options;
   let network = withHistory(denoiser, history, {
     ...(recorder && { recorder }),
     ...(maxDistance !== undefined && { maxDistance }),
     ...(mergeWrites !== undefined && { mergeWrites }),
   });
-  if (meter) network = meteredNetwork(network, meter);
+  if (cost) network = meteredNetwork(network, cost);
   network = guided(network, { scale: guidanceScale });
-  return meter ? metered(network, meter) : network;
+  return cost ? metered(network, cost) : network;
 }
 
 function rowSeeds(seeds: readonly number[] | number, rows: number): readonly number[] {

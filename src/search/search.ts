@@ -2,6 +2,7 @@
  * Runs a strategy: counts, budgets, journals, survives failing verifiers, keeps the best, and turns the whole into
  * rows. The strategy itself sees none of this (src/search/strategy.ts).
  */
+import { type Account, cellAccount } from "../diffusion/account.ts";
 import { type Cost, spent } from "../diffusion/nfe.ts";
 import { rng } from "../tensor/rng.ts";
 import type { Stage, Verifier } from "../verify/verifier.ts";
@@ -42,8 +43,11 @@ export interface SearchOptions {
   readonly resume?: readonly JournalRecord[];
   /** Called with each record as it is made: append it to a file, and the search can be resumed. */
   readonly onRecord?: (record: JournalRecord) => void;
-  /** Gets the rows of the finished search under "search", e.g. a run of the store. */
-  readonly run?: { append(kind: string, rows: readonly SearchRow[]): void };
+  /**
+   * Gets the rows of the finished search under "search" and is charged with what was spent, also where the search was
+   * stopped: a run of the store. Without it a notebook cell charges the notebook's open run.
+   */
+  readonly run?: Account & { append?(kind: string, rows: readonly SearchRow[]): void };
   /** Called with each event: live charts and trees. */
   readonly onEvent?: (event: Stamped) => void;
 }
@@ -83,6 +87,7 @@ export async function search(
     onRecord,
     onEvent,
   } = options;
+  const account = options.run ?? cellAccount();
   checkBudget(strategy.name, strategy.firstCost(space), maxNfe);
 
   const identity: SearchIdentity = {
@@ -99,6 +104,8 @@ export async function search(
   const events: Stamped[] = [];
   const race = competition({ strategy: strategy.name, prompt: space.prompt, seed }, verifier);
   let total = noCost;
+  /** Of `total`, what was spent now: the rest is remembered. */
+  let spentNow = noCost;
   let failures = 0;
 
   /**
@@ -126,6 +133,7 @@ export async function search(
       signal?.throwIfAborted();
       const { cost, records, event } = await compute(missing.slice(start, start + space.batchSize));
       total = addCost(total, cost);
+      spentNow = addCost(spentNow, cost);
       if (onRecord) {
         const made = records();
         for (const [i, record] of made.entries())
@@ -231,11 +239,15 @@ export async function search(
     },
   };
 
-  for await (const event of strategy.run(context)) {
-    signal?.throwIfAborted();
-    const stamped = Object.freeze({ ...event, nfe: total.nfe, seconds: total.seconds });
-    events.push(stamped);
-    onEvent?.(stamped);
+  try {
+    for await (const event of strategy.run(context)) {
+      signal?.throwIfAborted();
+      const stamped = Object.freeze({ ...event, nfe: total.nfe, seconds: total.seconds });
+      events.push(stamped);
+      onEvent?.(stamped);
+    }
+  } finally {
+    account?.spend?.(spentNow, "search");
   }
   space.keep([]);
   const finished = race.final();
@@ -247,7 +259,7 @@ export async function search(
     );
   }
   const [winner] = await space.decode([finished[best]!.candidate]);
-  options.run?.append("search", race.rows);
+  options.run?.append?.("search", race.rows);
   return Object.freeze({
     best: { ...finished[best]!, video: winner! },
     finished,

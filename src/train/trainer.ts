@@ -6,6 +6,7 @@
  * Step i is a pure function of (seed, i) and the state before it, so an interrupted run that resumes from a checkpoint
  * gives the loss curve of one that was never interrupted, bit for bit on the same backend.
  */
+import { type Account, cellAccount } from "../diffusion/account.ts";
 import { cellSignal } from "../diffusion/cell-signal.ts";
 import { logitNormal, mixture, type TimestepSampler, uniformTime } from "../diffusion/timesteps.ts";
 import type { CausalWan } from "../model/causal-wan.ts";
@@ -51,8 +52,11 @@ export interface TrainOptions {
   /** A row every so many steps. */
   readonly logEvery?: number;
   readonly checkpoint?: CheckpointOptions;
-  /** Every row is appended to it under "train", e.g. a run of the store. */
-  readonly run?: { append(kind: string, row: TrainRow): void };
+  /**
+   * Gets every row under "train" and is charged with the time, also where training was stopped: a run of the store.
+   * Without it a notebook cell charges the notebook's open run.
+   */
+  readonly run?: Account & { append?(kind: string, row: TrainRow): void };
   /** Default: the stop button of the notebook cell. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -214,6 +218,13 @@ async function* run(
 ): AsyncGenerator<TrainRow, void, undefined> {
   const { steps, logEvery = 10, signal = cellSignal() } = options;
   const { objective } = plan;
+  const account = options.run ?? cellAccount();
+  let since = performance.now();
+  let stepsOwed = 0;
+  const charge = () => {
+    if (stepsOwed > 0) account?.spend?.({ seconds: (performance.now() - since) / 1000 }, "train");
+    stepsOwed = 0;
+  };
   const keeper =
     options.checkpoint &&
     checkpointKeeper(options.checkpoint, fingerprint(model, clips, options, plan), {
@@ -257,16 +268,21 @@ async function* run(
       );
       tf.dispose([...grads.values()]);
       step++;
+      stepsOwed++;
       progress.add({ loss, gradNorm, rate, pastSeconds });
       await keeper?.afterStep(step, loss);
       if (step % logEvery === 0 || step === steps) {
         const row = progress.row(step);
-        options.run?.append("train", row);
+        options.run?.append?.("train", row);
+        charge();
         yield row;
+        // What is done with a row is not the training's time.
+        since = performance.now();
       }
     }
     await keeper?.save(step);
   } finally {
+    charge();
     bound.dispose();
   }
 }

@@ -124,11 +124,24 @@ export function datasetRows(spec: Spec): Row[] {
   );
   if (sets.length > 0) {
     return sets.flatMap(([name, rows]) =>
-      (rows as Row[]).map((row) => (sets.length > 1 ? { dataset: name, ...row } : row)),
+      (rows as Row[]).flatMap(unfolded).map((row) => (sets.length > 1 ? { dataset: name, ...row } : row)),
     );
   }
   const values = (spec["data"] as { values?: unknown } | undefined)?.values;
   return Array.isArray(values) ? (values as Row[]) : [];
+}
+
+/** A row with lists (which the spec flattens) as one row for each place in the lists. */
+function unfolded(row: Row): Row[] {
+  const lists = Object.values(row as object).filter((value): value is readonly unknown[] =>
+    Array.isArray(value),
+  );
+  if (lists.length === 0) return [row];
+  return Array.from({ length: Math.max(...lists.map((list) => list.length)) }, (_, i) =>
+    Object.fromEntries(
+      Object.entries(row as object).map(([key, value]) => [key, Array.isArray(value) ? value[i] : value]),
+    ),
+  );
 }
 
 const asText = (value: unknown) => (Array.isArray(value) ? value.join("") : String(value));

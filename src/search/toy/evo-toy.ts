@@ -13,6 +13,7 @@
  * exact. With the "max" potential they are no better than best-of-N, since early predictions lie near the origin and
  * their fair reward is never forgotten.
  */
+import { type Account, cellAccount, uncharged } from "../../diffusion/account.ts";
 import { type Solver, sdeDpmSolver } from "../../diffusion/solvers.ts";
 import { shiftedSchedule } from "../../diffusion/timesteps.ts";
 import { finishedChunks } from "../candidate.ts";
@@ -81,6 +82,8 @@ export interface EvoToyOptions {
   readonly fineTuneSteps?: number;
   /** "network" trains a small one (default), "exact" uses the mixture's own velocity; fine-tuning needs the network. */
   readonly field?: "network" | "exact";
+  /** Charged with what each method spends; default: a notebook's open run. */
+  readonly run?: Account;
   readonly signal?: AbortSignal;
 }
 
@@ -121,6 +124,7 @@ export async function* evoToy(options: EvoToyOptions = {}): AsyncGenerator<ToyFr
     pretrainSteps,
     fineTuneSteps = 150,
     field = "network",
+    run = cellAccount(),
     signal,
   } = options;
   const data = toyMixture();
@@ -138,12 +142,14 @@ export async function* evoToy(options: EvoToyOptions = {}): AsyncGenerator<ToyFr
     });
   const deliver = (method: ToyMethod, chosen: Float32Array, nfe: number, seconds: number): ToyFrame => {
     rows.push({ method, seed, points: chosen.length / 2, ...measures(chosen, data), nfe, seconds });
+    run?.spend?.({ nfe, seconds }, method);
     return { method, step: -1, reward: rows.at(-1)!.reward, points: chosen };
   };
   const sample = async (velocity: PlaneModel["velocity"]): Promise<Float32Array> => {
     const { finished } = await search(spaceOf(velocity), linearSearch({ n: points }), {
       verifier: ringVerifier(),
       seed,
+      run: uncharged,
     });
     return pointsOf(finished);
   };
@@ -195,6 +201,7 @@ export async function* evoToy(options: EvoToyOptions = {}): AsyncGenerator<ToyFr
         verifier: ringVerifier(),
         seed,
         maxNfe: budget * steps,
+        run: uncharged,
         ...(signal && { signal }),
       });
       const generations = outcome.events.filter((event) => event.type === "generation");
