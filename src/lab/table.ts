@@ -12,6 +12,8 @@ export interface TableOptions {
   readonly values: readonly string[];
   /** Columns where less is better. */
   readonly lessIsBetter?: readonly string[];
+  /** Columns where neither more nor less is better, as a cost that was set: nothing of them is bold. */
+  readonly unranked?: readonly string[];
   /** Independent unit of the intervals; rows of a unit are averaged first. Default "seed". */
   readonly unit?: string;
   readonly digits?: number;
@@ -44,7 +46,8 @@ export interface Table {
 
 /** @throws TypeError when a value column holds no number at all. */
 export function table(rows: readonly Row[], options: TableOptions): Table {
-  const { values, lessIsBetter = [], unit = "seed", digits = 3, caption = "", warning = "" } = options;
+  const { values, lessIsBetter = [], unranked = [], unit = "seed", digits = 3 } = options;
+  const { caption = "", warning = "" } = options;
   const by = typeof options.by === "string" ? [options.by] : options.by;
   for (const column of values) {
     if (rows.length > 0 && !rows.some((row) => Number.isFinite(numberAt(row, column)))) {
@@ -58,6 +61,7 @@ export function table(rows: readonly Row[], options: TableOptions): Table {
   ];
   const raw = groups.map((group) => values.map((column) => summarise(group, column, unit)));
   const bests = values.map((column, i) => {
+    if (unranked.includes(column)) return Number.NaN;
     const means = raw.map((line) => line[i]!.mean).filter(Number.isFinite);
     return lessIsBetter.includes(column) ? Math.min(...means) : Math.max(...means);
   });

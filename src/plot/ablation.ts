@@ -1,26 +1,21 @@
 /**
  * Score against one setting: the shift factor (Resampling Forcing, 2512.15702, Fig. 6), routing's top-k (Fig. 7), or
- * any other number. The best setting of each method is ringed; a setting without a number (dense) is a reference line.
+ * any other number. The highest mean of each method is ringed; a setting without a number (dense) is a reference line.
  */
 import { type Chart, chart } from "./chart.ts";
 import { curve, type Reference } from "./curve.ts";
-import { emptySpec, type FrameOptions, frame } from "./frame.ts";
+import { emptySpec, frame } from "./frame.ts";
 import { scoreTitle } from "./nfe-versus-score.ts";
 import type { Spec } from "./render.ts";
 import { type Row, type RowSource, requireColumns, rowsOf } from "./row.ts";
-import { type Band, bandNote, droppedNote, seriesPoints } from "./series.ts";
+import { bandNote, droppedNote, type ScoreCurveOptions, seriesPoints } from "./series.ts";
 import { methodColors } from "./theme.ts";
 
-export interface AblationOptions extends FrameOptions {
+export interface AblationOptions extends ScoreCurveOptions {
   /** Column of the setting, e.g. "shift" or "topK". */
   readonly setting: string;
-  readonly score?: string;
-  readonly by?: string;
-  readonly unit?: string;
-  readonly band?: Band;
   readonly references?: readonly Reference[];
   readonly xTitle?: string;
-  readonly yTitle?: string;
 }
 
 /** @example ablation(run, { setting: "shift", xTitle: "shift factor s" }) */
@@ -70,13 +65,13 @@ function build(rows: readonly Row[], options: AblationOptions): Spec {
     ],
   });
   const said = best.map(
-    (point) => `${point.series} is best at ${setting} = ${point.x} (${point.mean.toPrecision(4)})`,
+    (point) => `${point.series} is highest at ${setting} = ${point.x} (${point.mean.toPrecision(4)})`,
   );
   return frame(
     {
       title,
       subtitle: options.subtitle ?? [
-        `${bandNote(points, unit, band)} Ring: best setting.`,
+        `${bandNote(points, unit, band)} Ring: highest mean.`,
         droppedNote(rows, [score, setting]),
       ],
       description: `Line chart of score against ${setting}: ${said.join("; ")}.`,

@@ -6,12 +6,12 @@
 import { type Chart, chart } from "./chart.ts";
 import {
   emptySpec,
-  type FrameOptions,
   focused,
   frame,
   legendFocus,
   paddedDomain,
   quantity,
+  type ScoreOptions,
   seriesCues,
   tidy,
   tip,
@@ -55,11 +55,8 @@ function sortedDimensions(names: readonly string[]): string[] {
     .map((e) => e.name);
 }
 
-export interface DimensionOptions extends FrameOptions {
-  readonly score?: string;
+export interface DimensionOptions extends ScoreOptions {
   readonly dimension?: string;
-  readonly by?: string;
-  readonly unit?: string;
   readonly xTitle?: string;
 }
 

@@ -1,25 +1,20 @@
 /**
  * Quality over the segments of a long roll-out, one line a method (Resampling Forcing, 2512.15702, Table 1 as a picture):
- * a flat line does not drift. `normalize` shows each method relative to its first segment.
+ * a flat line does not drift. `relativeToFirst` shows each method relative to its first segment.
  */
 import { type Chart, chart } from "./chart.ts";
 import { curve } from "./curve.ts";
-import { emptySpec, type FrameOptions, frame } from "./frame.ts";
+import { emptySpec, frame } from "./frame.ts";
 import { scoreTitle } from "./nfe-versus-score.ts";
 import type { Spec } from "./render.ts";
 import { numberAt, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
-import { type Band, bandNote, droppedNote, seriesPoints } from "./series.ts";
+import { bandNote, droppedNote, type ScoreCurveOptions, seriesPoints } from "./series.ts";
 
-export interface DriftOptions extends FrameOptions {
-  readonly score?: string;
+export interface DriftOptions extends ScoreCurveOptions {
   /** Column of the segment: labels ("0-5 s") or numbers; default "segment". */
   readonly segment?: string;
-  readonly by?: string;
-  readonly unit?: string;
-  readonly band?: Band;
   /** Difference to the first segment of the same method and unit instead of the score. */
   readonly relativeToFirst?: boolean;
-  readonly yTitle?: string;
 }
 
 export function driftOverSegments(source: RowSource, options: DriftOptions = {}): Chart {

@@ -14,6 +14,16 @@ export interface FrameOptions {
   readonly height?: number;
 }
 
+/** Which columns are drawn, where a chart shows a score of methods. */
+export interface ScoreOptions extends FrameOptions {
+  /** Column of the score; default "score". */
+  readonly score?: string;
+  /** Column that names a method: a line, a colour; default "strategy" where searches are drawn, else "method". */
+  readonly by?: string;
+  /** Independent unit of the intervals; default "seed": rows of a seed are averaged first. */
+  readonly unit?: string;
+}
+
 /** The top level: schema, title, description, theme, named data. */
 export function frame(
   options: {

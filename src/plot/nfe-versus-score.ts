@@ -5,24 +5,20 @@
  */
 import { type Chart, chart } from "./chart.ts";
 import { curve, type Reference } from "./curve.ts";
-import { emptySpec, type FrameOptions, frame, tidy } from "./frame.ts";
+import { emptySpec, frame, tidy } from "./frame.ts";
 import type { Spec } from "./render.ts";
 import { type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
-import { type Band, bandNote, droppedNote, type Point, seriesPoints } from "./series.ts";
+import {
+  bandNote,
+  budgetColumn,
+  type CostCurveOptions,
+  droppedNote,
+  type Point,
+  seriesPoints,
+} from "./series.ts";
 import { ink } from "./theme.ts";
 
-export interface NfeVersusScoreOptions extends FrameOptions {
-  /** Column of the score; default "score". */
-  readonly score?: string;
-  /** Column of the cost; default "nfe". */
-  readonly cost?: string;
-  /** Column that names the line; default "strategy". */
-  readonly by?: string;
-  /** Rows of one budget are one point: default "n" where all rows have it, else the cost itself. */
-  readonly budget?: string;
-  /** The independent unit of the band; default "seed" (rows of a seed are averaged first). */
-  readonly unit?: string;
-  readonly band?: Band;
+export interface NfeVersusScoreOptions extends CostCurveOptions {
   readonly references?: readonly Reference[];
   /** Arrow from `baseline` to `method` at the baseline's best score; or the result of a statistic, with interval. */
   readonly compare?: {
@@ -32,8 +28,6 @@ export interface NfeVersusScoreOptions extends FrameOptions {
     readonly low?: number;
     readonly high?: number;
   };
-  /** Title of the y axis; default from the rows' metric and source. */
-  readonly yTitle?: string;
 }
 
 /**
@@ -48,7 +42,7 @@ function build(rows: readonly Row[], options: NfeVersusScoreOptions): Spec {
   const { score = "score", cost = "nfe", by = "strategy", unit = "seed", band = "ci95" } = options;
   const { references = [], width = 560, height = 320, title = "Score against compute" } = options;
   requireColumns("nfeVersusScore", rows, [score, cost, by]);
-  const budget = options.budget ?? (rows.every((row) => row["n"] !== undefined) ? "n" : cost);
+  const budget = budgetColumn(rows, options);
   const points = seriesPoints(rows, { x: cost, y: score, by, budget, unit, band }).filter((p) => p.x > 0);
   if (points.length === 0) return emptySpec(title, width, height);
   const arrow = options.compare ? equalScore(points, options.compare) : undefined;

@@ -6,7 +6,6 @@
 import { type Chart, chart } from "./chart.ts";
 import {
   emptySpec,
-  type FrameOptions,
   focused,
   frame,
   legendFocus,
@@ -19,18 +18,18 @@ import {
 import { budgetTicks, scoreTitle } from "./nfe-versus-score.ts";
 import type { Spec } from "./render.ts";
 import { groupBy, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
-import { type Band, bandNote, droppedNote, type Point, seriesPoints } from "./series.ts";
+import {
+  bandNote,
+  budgetColumn,
+  type CostCurveOptions,
+  droppedNote,
+  type Point,
+  seriesPoints,
+} from "./series.ts";
 import { faint, methodColors } from "./theme.ts";
 
-export interface PanelOptions extends FrameOptions {
-  readonly score?: string;
-  readonly cost?: string;
-  readonly by?: string;
-  readonly budget?: string;
-  readonly unit?: string;
-  readonly band?: Band;
+export interface PanelOptions extends CostCurveOptions {
   readonly columns?: number;
-  readonly yTitle?: string;
 }
 
 const xTitle = "NFE (log scale)";
@@ -60,10 +59,6 @@ const tooltip = [
   tip("high", "95 % high", ".4~f"),
 ];
 
-function budgetOf(rows: readonly Row[], options: PanelOptions): string {
-  return options.budget ?? (rows.every((row) => row["n"] !== undefined) ? "n" : (options.cost ?? "nfe"));
-}
-
 /** One panel a strategy: its mean, band and seeds in colour, the others in grey. */
 export function strategyPanels(source: RowSource, options: PanelOptions = {}): Chart {
   return chart("strategyPanels", rowsOf(source, "search"), (rows) => strategies(rows, options));
@@ -73,7 +68,7 @@ function strategies(rows: readonly Row[], options: PanelOptions): Spec {
   const { score = "score", cost = "nfe", by = "strategy", unit = "seed", band = "ci95" } = options;
   const { width = 210, height = 170, title = "Each strategy against the others" } = options;
   requireColumns("strategyPanels", rows, [score, cost, by]);
-  const budget = budgetOf(rows, options);
+  const budget = budgetColumn(rows, options);
   const select = { x: cost, y: score, by, budget, unit, band };
   const points = seriesPoints(rows, select).filter((point) => point.x > 0);
   if (points.length === 0) return emptySpec(title, width * 2, height);
@@ -161,7 +156,7 @@ function verifiers(rows: readonly Row[], options: PanelOptions & { panel?: strin
   } = options;
   const { width = 200, height = 170, title = "What each verifier buys", panel = "verifier" } = options;
   requireColumns("verifierPanels", rows, [score, cost, by, panel]);
-  const budget = budgetOf(rows, options);
+  const budget = budgetColumn(rows, options);
   const marks = [...groupBy(rows, (row) => textAt(row, panel))].flatMap(([name, part]) =>
     seriesPoints(part, { x: cost, y: score, by, budget, unit, band })
       .filter((point) => point.x > 0)

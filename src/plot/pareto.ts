@@ -2,11 +2,11 @@
 import { type Chart, chart } from "./chart.ts";
 import {
   emptySpec,
-  type FrameOptions,
   frame,
   legendFocus,
   paddedDomain,
   quantity,
+  type ScoreOptions,
   seriesCues,
   tidy,
   tip,
@@ -17,10 +17,9 @@ import { groupBy, type Row, type RowSource, requireColumns, rowsOf, textAt } fro
 import { average } from "./series.ts";
 import { faint, ink } from "./theme.ts";
 
-export interface ParetoOptions extends FrameOptions {
+export interface ParetoOptions extends Omit<ScoreOptions, "unit"> {
+  /** Column of the cost; default "nfe". */
   readonly cost?: string;
-  readonly score?: string;
-  readonly by?: string;
   /** Column that names a configuration; rows with equal `by` and `label` are averaged. Default "n". */
   readonly label?: string;
   readonly isLog?: boolean;

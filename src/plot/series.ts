@@ -2,7 +2,7 @@
  * Means and intervals for drawing. Bands are computed here and drawn as they are: Vega's own errorband bootstraps with
  * unseeded randomness in the viewer, so pictures and claims would drift apart.
  */
-import { tidy } from "./frame.ts";
+import { type ScoreOptions, tidy } from "./frame.ts";
 import { groupBy, numberAt, type Row, textAt } from "./row.ts";
 
 export interface Point {
@@ -17,6 +17,26 @@ export interface Point {
 }
 
 export type Band = "ci95" | "none";
+
+/** What all curves of a score take. */
+export interface ScoreCurveOptions extends ScoreOptions {
+  readonly band?: Band;
+  /** Title of the y axis; default from the rows' metric and source. */
+  readonly yTitle?: string;
+}
+
+/** What curves of a score against NFE take besides. */
+export interface CostCurveOptions extends ScoreCurveOptions {
+  /** Column of the cost; default "nfe". */
+  readonly cost?: string;
+  /** Rows of one budget are one point: default "n" where all rows have it, else the cost itself. */
+  readonly budget?: string;
+}
+
+/** The column that groups rows into points of a cost curve. */
+export function budgetColumn(rows: readonly Row[], { budget, cost = "nfe" }: CostCurveOptions): string {
+  return budget ?? (rows.every((row) => row["n"] !== undefined) ? "n" : cost);
+}
 
 export interface SeriesOptions {
   readonly x: string;

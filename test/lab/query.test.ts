@@ -122,6 +122,14 @@ describe("a table", () => {
     );
   });
 
+  it("prints no bold where neither more nor less is better", () => {
+    const lines = table(rows, { by: "method", values: ["score", "seconds"], unranked: ["seconds"] }).lines;
+    expect(lines.map(({ cells }) => cells.map(({ isBest }) => isBest))).toEqual([
+      [false, false],
+      [true, false],
+    ]);
+  });
+
   it("shows a dash for a cell without numbers and refuses a column without any", () => {
     const gap = table([...rows, { method: "broken", seed: 0, score: Number.NaN }], {
       by: "method",
