@@ -27,6 +27,8 @@ export interface History {
   readonly numChunks: number;
   /** Bytes of cache that this history can reach (shared bytes counted in full). */
   readonly bytes: number;
+  /** The tensors behind `bytes`, for whoever counts memory that several histories share once. */
+  readonly tensors?: readonly Tensor[];
   /** The rows of a new batch, by index into this one (repeats allowed): how search branches and regroups. */
   gather(rows: readonly number[]): History;
   /** The rows of this batch, then those of `others` (all of one length). Without it, search batches only what was made together. */

@@ -67,6 +67,9 @@ function paired(both: History): PairedHistory {
     get bytes() {
       return both.bytes;
     },
+    get tensors() {
+      return both.tensors;
+    },
     gather: (rows: readonly number[]) => paired(both.gather([...rows, ...rows.map((row) => row + batch)])),
     ...(both.join && {
       join(others: readonly History[]) {

@@ -39,6 +39,8 @@ export interface KvCache {
   /** Chunk number of every slot, ascending; old ones may be missing. */
   readonly slots: readonly number[];
   readonly bytes: number;
+  /** All that it holds: prefixes of one buffer name the same tensors. */
+  readonly tensors: readonly Tensor[];
   /** Keys of one layer: the tensor may be longer than the valid prefix. */
   keys(layer: number): Tensor;
   values(layer: number): Tensor;
@@ -98,7 +100,10 @@ function prefix(
       return slots;
     },
     get bytes() {
-      return buffer ? bufferBytes(buffer) : 0;
+      return self.tensors.reduce((sum, tensor) => sum + 4 * tensor.size, 0);
+    },
+    get tensors() {
+      return buffer ? [...buffer.keys, ...buffer.values, ...buffer.pooled] : [];
     },
     keys: (layer: number) => live().keys[layer]!,
     values: (layer: number) => live().values[layer]!,
@@ -203,12 +208,6 @@ function replace(tensors: Tensor[], layer: number, rows: Tensor, at: number): vo
 function release(buffer: KvBuffer | undefined): void {
   if (!buffer || --buffer.owners > 0) return;
   tf.dispose([...buffer.keys, ...buffer.values, ...buffer.pooled]);
-}
-
-function bufferBytes(buffer: KvBuffer): number {
-  let values = 0;
-  for (const tensor of [...buffer.keys, ...buffer.values, ...buffer.pooled]) values += tensor.size;
-  return 4 * values;
 }
 
 /** A buffer of `capacity` chunks that starts with the kept slots of another. */

@@ -48,6 +48,9 @@ function historyOf(cache: KvCache, initial: readonly PendingChunk[], write: Writ
     get bytes() {
       return pending.reduce((sum, { x0 }) => sum + 4 * x0.size, cache.bytes);
     },
+    get tensors() {
+      return [...cache.tensors, ...pending.map(({ x0 }) => x0)];
+    },
     append(x0: Tensor, condition: Condition) {
       if (x0.shape[0] !== cache.batch || condition.tokens.shape[0] !== cache.batch) {
         throw new RangeError(

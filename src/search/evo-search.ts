@@ -176,7 +176,11 @@ export function evoSearch(options: EvoSearchOptions): SearchStrategy {
         const chosen = selection.choose(fitness, size - elite.length, rng.at("generation", g));
         const children = chosen.map((i) => mutation.apply(space, states[i]!, births++));
         individuals = [...(yield* born(elite, "elite")), ...(yield* born(children, "mutate"))];
-        space.keep(individuals);
+        // Whoever is cached at a generation to come may be a parent then.
+        const toCome = all.flatMap((one) =>
+          [...one.states].flatMap(([slot, state]) => (slot > g ? [state] : [])),
+        );
+        space.keep([...individuals, ...toCome]);
       }
     },
   });

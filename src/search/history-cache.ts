@@ -9,6 +9,7 @@
 import type { Condition, Denoiser, History } from "../diffusion/denoiser.ts";
 import { tf } from "../tensor/tf.ts";
 import type { Candidate, Finished } from "./candidate.ts";
+import { type Stopwatch, untimed } from "./stopwatch.ts";
 
 interface Row {
   readonly history: History;
@@ -24,16 +25,21 @@ export interface Loan {
 export interface HistoryCache {
   /** Rows in the order of `nodes`: all finished to the same length, undefined = nothing finished yet. */
   take(nodes: readonly (Finished | undefined)[]): Loan;
-  /** Splits indices into groups whose histories can form one batch without recomputing anything. */
+  /** Splits indices into groups whose histories can form one batch without recomputing anything, each in the order that copies least. */
   group(nodes: readonly (Finished | undefined)[]): number[][];
   keep(live: readonly Candidate[]): void;
   readonly bytes: number;
 }
 
-export function historyCache(denoiser: Denoiser, conditionOf: (batch: number) => Condition): HistoryCache {
+/** @param watch told the copies as "caches" */
+export function historyCache(
+  denoiser: Denoiser,
+  conditionOf: (batch: number) => Condition,
+  watch: Stopwatch = untimed,
+): HistoryCache {
   const rows = new Map<Finished, Row>();
-  /** Every history alive, with the number of its loans. */
-  const held = new Map<History, number>();
+  /** Every history alive: how often it is on loan, and whose rows it has (siblings share a node). */
+  const held = new Map<History, { loans: number; readonly nodes: readonly Finished[] }>();
 
   /** The newest node on the way to the root whose cache is there. */
   const cached = (node: Finished | undefined): Finished | undefined => {
@@ -44,19 +50,28 @@ export function historyCache(denoiser: Denoiser, conditionOf: (batch: number) =>
   /** Frees what no node lives in and nobody has on loan. */
   function sweep(): void {
     const used = new Set([...rows.values()].map((row) => row.history));
-    for (const [history, loans] of held) {
+    for (const [history, { loans }] of held) {
       if (loans > 0 || used.has(history)) continue;
       held.delete(history);
       history.dispose();
     }
   }
 
+  /** The rows become the nodes' home: what a network writes into it lazily is not lost with the batch. */
+  function settle(history: History, nodes: readonly Finished[]): void {
+    held.set(history, { loans: 0, nodes });
+    nodes.forEach((node, row) => {
+      rows.set(node, { history, row });
+    });
+  }
+
   function lend(history: History): Loan {
-    held.set(history, (held.get(history) ?? 0) + 1);
+    const entry = held.get(history)!;
+    entry.loans++;
     return {
       history,
       giveBack() {
-        held.set(history, held.get(history)! - 1);
+        entry.loans--;
         sweep();
       },
     };
@@ -70,27 +85,24 @@ export function historyCache(denoiser: Denoiser, conditionOf: (batch: number) =>
     const x0 = tf.tensor(concatenate(missing.map((node) => node.latents)), shape);
     const history = denoiser.append(x0, before.history, conditionOf(missing.length));
     x0.dispose();
-    held.set(history, 0);
-    missing.forEach((node, row) => {
-      rows.set(node, { history, row });
-    });
+    settle(history, missing);
     before.giveBack();
   }
 
   function take(nodes: readonly (Finished | undefined)[]): Loan {
-    if (nodes.every((node) => node === undefined)) return lend(denoiser.emptyHistory(nodes.length));
+    if (nodes.every((node) => node === undefined)) {
+      const empty = denoiser.emptyHistory(nodes.length);
+      settle(empty, []);
+      return lend(empty);
+    }
     const wanted = nodes as readonly Finished[];
     build(wanted);
     const parts = wanted.map((node) => rows.get(node)!);
     const first = parts[0]!.history;
-    const isWhole =
-      parts.length === first.batch && parts.every((part, i) => part.history === first && part.row === i);
-    if (isWhole) return lend(first);
-    const history = joinRows(parts);
-    // The regrouped rows are the nodes' new home: what a network writes into it lazily is not lost with the batch.
-    wanted.forEach((node, row) => {
-      rows.set(node, { history, row });
-    });
+    const { nodes: there } = held.get(first)!;
+    if (there.length === wanted.length && wanted.every((node, i) => node === there[i])) return lend(first);
+    const history = watch.time("caches", () => joinRows(parts));
+    settle(history, wanted);
     return lend(history);
   }
 
@@ -104,7 +116,14 @@ export function historyCache(denoiser: Denoiser, conditionOf: (batch: number) =>
         const key = history?.join ? undefined : history;
         groups.set(key, [...(groups.get(key) ?? []), i]);
       });
-      return [...groups.values()];
+      // Rows of one history side by side, in its order: the fewest pieces to gather, often none.
+      const places = nodes.map((node) => rows.get(cached(node)!));
+      const order = [...new Set(places.map((place) => place?.history))];
+      const rank = (i: number) => order.indexOf(places[i]?.history);
+      const row = (i: number) => places[i]?.row ?? 0;
+      return [...groups.values()].map((group) =>
+        group.sort((a, b) => rank(a) - rank(b) || row(a) - row(b) || a - b),
+      );
     },
     keep(live: readonly Candidate[]) {
       const needed = new Set(live.map((candidate) => cached(candidate.finished)));
@@ -112,9 +131,24 @@ export function historyCache(denoiser: Denoiser, conditionOf: (batch: number) =>
       sweep();
     },
     get bytes() {
-      return [...held.keys()].reduce((sum, history) => sum + history.bytes, 0);
+      return heldBytes(held.keys());
     },
   });
+}
+
+/** Bytes behind these histories; memory that several of them share, as a chunk and the chunks before it do, counts once. */
+function heldBytes(histories: Iterable<History>): number {
+  const counted = new Set<object>();
+  let bytes = 0;
+  for (const history of histories) {
+    if (!history.tensors) bytes += history.bytes;
+    for (const { dataId, size } of history.tensors ?? []) {
+      if (counted.has(dataId)) continue;
+      counted.add(dataId);
+      bytes += 4 * size;
+    }
+  }
+  return bytes;
 }
 
 /** One history of rows from several: gathers each run of rows of one history, then joins. */

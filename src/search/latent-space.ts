@@ -19,9 +19,11 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 import { type Video, video } from "../video/video.ts";
 import { type Candidate, comparePositions, finishedChunks, type Position } from "./candidate.ts";
 import { candidatePlan, type PlanNumbers, type StageNumbers } from "./candidate-plan.ts";
+import { eventLoopTurns } from "./event-loop.ts";
 import { concatenate, historyCache } from "./history-cache.ts";
 import { genomeNoise, stepNoise } from "./noise.ts";
 import type { AdvanceOptions, SearchSpace } from "./space.ts";
+import { type Stopwatch, untimed } from "./stopwatch.ts";
 
 /** How one kind of chunk is denoised. */
 export interface DenoisePlan {
@@ -52,6 +54,11 @@ export interface SearchSpaceOptions extends DenoisePlan {
   readonly fps?: number;
   /** Counts into a meter of the caller's. */
   readonly cost?: Meter;
+  /**
+   * Told where time goes: "network", "solver", "noise", "decode", which plain sampling of the same candidates has too, and
+   * "caches" and "states", the copies that branching and regrouping cost.
+   */
+  readonly watch?: Stopwatch;
 }
 
 /** A space that computes here; its numbers are what a wire needs to stand in for it. */
@@ -69,13 +76,14 @@ interface Stage {
 /** @throws RangeError for a chunk count, step count or batch size below 1; TypeError for `history` where it is fixed. */
 export function searchSpace(model: Denoiser, options: SearchSpaceOptions): LatentSpace {
   const { prompt, chunks = 1, codec, history, image, batchSize = 8, fps = 8, cost = meter() } = options;
+  const { watch = untimed } = options;
   for (const [name, value] of Object.entries({ chunks, batchSize })) {
     if (!(Number.isInteger(value) && value >= 1)) {
       throw new RangeError(`Cannot search as "${name}" must be a positive integer: got ${value}.`);
     }
   }
-  const following = stage(metered(withHistory(model, history), cost), options);
-  const first = image ? stage(metered(image.denoiser, cost), image) : following;
+  const following = stage(metered(watched(withHistory(model, history), watch), cost), options);
+  const first = image ? stage(metered(watched(image.denoiser, watch), cost), image) : following;
   if (first.denoiser.chunkShape.slice(1).join() !== following.denoiser.chunkShape.slice(1).join()) {
     throw new RangeError(
       `Cannot start from pictures of [${first.denoiser.chunkShape.slice(1)}] as the video's frames are [${following.denoiser.chunkShape.slice(1)}]. Give an image denoiser of the same latent size.`,
@@ -101,7 +109,8 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
     conditions.set(key, made);
     return made;
   };
-  const histories = historyCache(following.denoiser, conditionOf(following.denoiser));
+  const histories = historyCache(following.denoiser, conditionOf(following.denoiser), watch);
+  const turn = eventLoopTurns();
 
   /** A picture becomes a chunk by repeating its last frame. */
   const lift = (latents: Float32Array): Float32Array => {
@@ -126,36 +135,47 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
     const loan = chunk === 0 ? undefined : histories.take(batch.map((candidate) => candidate.finished));
     const history = loan?.history ?? denoiser.emptyHistory(batch.length);
     const condition = conditionOf(denoiser)(batch.length);
+    const isDone = until === schedule.length - 1;
     const upload = (values: readonly Float32Array[]): Tensor => tf.tensor(concatenate(values), shape);
-    let xt = upload(batch.map((c) => c.xt ?? genomeNoise(c.seed, c.genome, chunk, size)));
-    let x0 = from > 0 ? upload(batch.map((c) => c.x0!)) : undefined;
+    const drawn = (draw: (c: Candidate) => Float32Array): Tensor =>
+      watch.time("noise", () => upload(batch.map(draw)));
+    let xt =
+      from > 0
+        ? watch.time("states", () => upload(batch.map((c) => c.xt!)))
+        : drawn((c) => genomeNoise(c.seed, c.genome, chunk, size));
+    let x0 = from > 0 ? watch.time("states", () => upload(batch.map((c) => c.x0!))) : undefined;
     try {
       for (let index = from; index < until; index++) {
         signal?.throwIfAborted();
-        const next = tf.tidy(() => {
-          let predicted: Tensor | undefined;
-          const result = solver.step(xt, {
-            schedule,
-            index,
-            velocity(x, t) {
-              const v = denoiser.velocity(x, t, history, condition);
-              predicted ??= dataFrom(x, v, t);
-              return v;
-            },
-            noise: () => upload(batch.map((c) => stepNoise(c, chunk, index, size))),
-            memory: x0 && { x0, t: schedule[index - 1]! },
-          });
-          return { xt: result.xt, x0: predicted! };
-        });
+        const next = watch.time("solver", () =>
+          tf.tidy(() => {
+            let first: Tensor | undefined;
+            const result = solver.step(xt, {
+              schedule,
+              index,
+              velocity(x, t) {
+                const v = denoiser.velocity(x, t, history, condition);
+                first ??= v;
+                return v;
+              },
+              noise: () => drawn((c) => stepNoise(c, chunk, index, size)),
+              memory: x0 && { x0, t: schedule[index - 1]! },
+            });
+            const isSeen = index === until - 1 && !isDone;
+            const predicted =
+              result.memory?.x0 ?? (isSeen ? dataFrom(xt, first!, schedule[index]!) : undefined);
+            return { xt: result.xt, ...(predicted && { x0: predicted }) };
+          }),
+        );
         tf.dispose(x0 ? [xt, x0] : xt);
         ({ xt, x0 } = next);
-        await new Promise(setImmediate);
+        await turn();
       }
-      const states = rowsOf((await xt.data()) as Float32Array, batch.length);
-      const predictions = rowsOf((await x0!.data()) as Float32Array, batch.length);
+      const states = await rowsOf(xt);
+      const predictions = isDone ? undefined : await rowsOf(x0!);
       return batch.map(({ seed, lineage, genome, finished }, row) => {
         const past = { seed, lineage, genome, ...(finished && { finished }) };
-        if (until < schedule.length - 1) {
+        if (predictions) {
           return Object.freeze({ ...past, chunk, step: until, xt: states[row]!, x0: predictions[row]! });
         }
         const node = Object.freeze({ latents: lift(states[row]!), ...(finished && { previous: finished }) });
@@ -177,20 +197,17 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
       while (end < sequences.length && end - start < batchSize && sequences[end]!.length === count) end++;
       const slice = sequences.slice(start, end);
       start = end;
-      const pixels = tf.tidy(() => {
-        const latents = tf.tensor(concatenate(slice.flat()), [
-          slice.length,
-          count * frames,
-          height,
-          width,
-          channels,
-        ]);
-        return codec ? codec.decode(latents) : latents;
-      });
+      const shape = [slice.length, count * frames, height, width, channels];
+      const pixels = watch.time("decode", () =>
+        tf.tidy(() => {
+          const latents = tf.tensor(concatenate(slice.flat()), shape);
+          return codec ? codec.decode(latents) : latents;
+        }),
+      );
       const [, numFrames, h, w] = pixels.shape as [number, number, number, number];
-      const data = (await pixels.data()) as Float32Array;
+      const clips = await rowsOf(pixels);
       pixels.dispose();
-      for (const clip of rowsOf(data, slice.length)) {
+      for (const clip of clips) {
         videos.push(video({ numFrames, height: h, width: w, fps, data: clip, prompt }));
       }
     }
@@ -255,9 +272,26 @@ function stage(denoiser: Denoiser, plan: DenoisePlan): Stage {
   return { denoiser, schedule, solver, size: denoiser.chunkShape.reduce((product, n) => product * n, 1) };
 }
 
-function rowsOf(data: Float32Array, rows: number): Float32Array[] {
+/** The rows of a tensor, in memory of their own: a kept candidate must not keep its whole batch alive. */
+async function rowsOf(tensor: Tensor): Promise<Float32Array[]> {
+  const data = (await tensor.data()) as Float32Array;
+  const rows = tensor.shape[0]!;
   const size = data.length / rows;
   return Array.from({ length: rows }, (_, row) => data.slice(row * size, (row + 1) * size));
+}
+
+/** The denoiser with its calls told to `watch`. */
+function watched(denoiser: Denoiser, watch: Stopwatch): Denoiser {
+  if (watch === untimed) return denoiser;
+  return Object.freeze({
+    ...denoiser,
+    encode: (...args: Parameters<Denoiser["encode"]>) =>
+      watch.time("network", () => denoiser.encode(...args)),
+    velocity: (...args: Parameters<Denoiser["velocity"]>) =>
+      watch.time("network", () => denoiser.velocity(...args)),
+    append: (...args: Parameters<Denoiser["append"]>) =>
+      watch.time("network", () => denoiser.append(...args)),
+  });
 }
 
 function visible(candidate: Candidate, chunks: Float32Array[]): Float32Array[] {

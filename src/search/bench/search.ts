@@ -2,25 +2,27 @@
  * What search costs beside the network, in one run: where the wall time goes, candidates per second against batch
  * size, memory of a live branch. CausalWan.mini with fresh weights (time does not depend on them), the world's codec.
  *
- * "bookkeeping" is all that plain sampling of the same candidates would not do: copies of KV caches for branches and
- * regrouped batches, events, records, transfers, waiting for the event loop. What plain sampling does as well is shown
- * apart (network, the solver's arithmetic, noise, decoding), and so is the verifier, which here costs next to nothing.
+ * "bookkeeping" is all that plain sampling of the same candidates in the same batches would not do: copies of KV caches
+ * for branches and regrouped batches, states brought down and up again at stops, lineages, events, records, turns of the
+ * event loop, and whatever has no name. What plain sampling does as well is shown apart (network, the solver's
+ * arithmetic, noise, decoding), and so is the verifier, which here costs next to nothing, and the pauses of the garbage
+ * collector between these pieces: V8 takes them when the event loop turns, and what it collects is nearly all the
+ * network's. All of it is timed inside the same searches, so that a busy machine slows every part and distorts no share;
+ * a first search warms up and is not counted, and the median of the others is told.
  */
-import type { Denoiser, History } from "../../diffusion/denoiser.ts";
-import { type Solver, type SolverStep, sdeDpmSolver } from "../../diffusion/solvers.ts";
+import { type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
 import { CausalWan } from "../../model/causal-wan.ts";
 import { device, useDevice } from "../../tensor/device.ts";
-import type { Tensor } from "../../tensor/tf.ts";
 import type { Verifier } from "../../verify/verifier.ts";
 import { worldCodec } from "../../video/pca-codec.ts";
 import { evoSearch } from "../evo-search.ts";
-import { searchSpace } from "../latent-space.ts";
+import { type LatentSpace, searchSpace } from "../latent-space.ts";
 import { linearSearch } from "../linear-search.ts";
 import { particleSampling } from "../particle-sampling.ts";
 import { search } from "../search.ts";
+import { type Stopwatch, stopwatch, untimed } from "../stopwatch.ts";
 import type { SearchStrategy } from "../strategy.ts";
 import { treeOfFrames } from "../tree-of-frames.ts";
-import { type Stopwatch, stopwatch } from "./stopwatch.ts";
 
 export interface SearchBenchRow {
   readonly work: string;
@@ -34,30 +36,53 @@ export interface SearchBench {
   readonly ratios: Readonly<Record<string, number>>;
 }
 
-const prompt = "a red ball bounces on the floor";
-const batchSizes = [1, 2, 4, 8, 16] as const;
+export interface SearchBenchOptions {
+  /** Searches per row, at most; default 5. */
+  readonly repeats?: number;
+  /** No search of a row starts after so many seconds of it; default 5. */
+  readonly seconds?: number;
+  /** Told each row as it is measured; default: standard error. */
+  readonly tell?: (line: string) => void;
+}
 
-/** About a minute on two cores. */
-export async function bench({ repeats = 3 }: { readonly repeats?: number } = {}): Promise<SearchBench> {
+/** What plain sampling would do too, and the verifier. */
+const plain = ["network", "solver", "noise", "decode", "verifier"] as const;
+const prompt = "a red ball bounces on the floor";
+const batchSizes = [1, 2, 4, 8, 16, 32] as const;
+
+/** Half a minute on two idle cores. */
+export async function bench({
+  repeats = 5,
+  seconds = 5,
+  tell = (line) => void process.stderr.write(`  ... ${line}\n`),
+}: SearchBenchOptions = {}): Promise<SearchBench> {
   await useDevice("auto");
   const codec = worldCodec();
   const model = CausalWan.mini({ codec, seed: 0 });
-  const space = (batchSize: number, watch = stopwatch()) =>
-    searchSpace(watched(model, watch), {
+  const space = (batchSize: number, watch: Stopwatch = untimed): LatentSpace =>
+    searchSpace(model, {
       prompt,
       chunks: 6,
       steps: 8,
-      solver: watchedSolver(watch),
-      codec: { decode: (latents: Tensor) => watch.time("decode", () => codec.decode(latents)) },
+      codec,
       batchSize,
+      watch,
     });
-  const verifierOf = (watch: Stopwatch): Verifier => ({
-    name: "first pixel",
-    score: (inputs) =>
-      watch.time("verifier", () => Promise.resolve(inputs.map(({ video }) => video.data[0]!))),
-  });
   const rows: SearchBenchRow[] = [];
   const ratios: Record<string, number> = {};
+  const note = (...measured: SearchBenchRow[]): void => {
+    rows.push(...measured);
+    for (const { work, value, unit } of measured) tell(`${work}: ${value.toPrecision(3)} ${unit}`);
+  };
+  /** The median of what several runs give, part by part. */
+  const repeated = async (run: (seed: number) => Promise<Readonly<Record<string, number>>>) => {
+    const started = performance.now();
+    const runs: Readonly<Record<string, number>>[] = [];
+    while (runs.length === 0 || (runs.length < repeats && performance.now() - started < 1000 * seconds)) {
+      runs.push(await run(runs.length));
+    }
+    return (part: string): number => median(runs.map((one) => one[part] ?? 0));
+  };
 
   const strategies: readonly [string, SearchStrategy][] = [
     ["linear 16", linearSearch({ n: 16 })],
@@ -65,46 +90,85 @@ export async function bench({ repeats = 3 }: { readonly repeats?: number } = {})
     ["EvoSearch 8 8 8", evoSearch({ schedule: [0, 20], population: [8, 8, 8] })],
     ["particles 16", particleSampling({ n: 16 })],
   ];
+  const collector = watchCollector();
+  tell("warming up");
+  for (const [, strategy] of strategies) await search(space(16), strategy, { verifier: firstPixel(untimed) });
   for (const [name, strategy] of strategies) {
-    const runs: Map<string, number>[] = [];
-    for (let repeat = 0; repeat < repeats; repeat++) {
+    const share = await repeated(async (seed) => {
       const watch = stopwatch();
       const started = performance.now();
-      await search(space(16, watch), strategy, { verifier: verifierOf(watch), seed: repeat });
+      await search(space(16, watch), strategy, { verifier: firstPixel(watch), seed });
       const whole = performance.now() - started;
-      const times = new Map(watch.read());
-      const plain = ["network", "solver", "noise", "decode", "verifier"];
-      const known = plain.reduce((sum, part) => sum + (times.get(part) ?? 0), 0);
-      times.set("bookkeeping", whole - known);
-      runs.push(new Map([...times].map(([part, ms]) => [part, ms / whole])));
-    }
-    for (const part of ["bookkeeping", "copies", "noise", "solver", "decode"]) {
-      const share = median(runs.map((run) => run.get(part) ?? 0));
-      if (part === "bookkeeping") ratios[`${part} ${name}`] = share;
-      const of = part === "copies" ? "of that, copies of KV caches" : part;
-      rows.push({ work: `${name}: ${of}, share of wall time`, value: 100 * share, unit: "%" });
-    }
+      const times: Record<string, number> = Object.fromEntries(watch.read());
+      times["collector"] = await collector.between(watch, started, started + whole);
+      const named = [...plain, "collector"].reduce((sum, part) => sum + (times[part] ?? 0), 0);
+      const all = { ...times, bookkeeping: whole - named };
+      return Object.fromEntries(Object.entries(all).map(([part, ms]) => [part, ms / whole]));
+    });
+    ratios[`bookkeeping ${name}`] = share("bookkeeping");
+    const percent = (part: string, what = part): SearchBenchRow => ({
+      work: `${name}: ${what}, share of wall time`,
+      value: 100 * share(part),
+      unit: "%",
+    });
+    note(
+      percent("bookkeeping"),
+      percent("caches", "of that, copies of KV caches"),
+      percent("states", "of that, states of candidates"),
+      ...plain.slice(0, -1).map((part) => percent(part)),
+      percent("collector", "garbage collection between these"),
+    );
   }
 
+  collector.stop();
+
+  const candidates = batchSizes.at(-1)!;
   for (const batchSize of batchSizes) {
-    const rates: number[] = [];
-    for (let repeat = 0; repeat < repeats; repeat++) {
+    const rate = await repeated(async (seed) => {
       const started = performance.now();
-      await search(space(batchSize), linearSearch({ n: 16 }), {
-        verifier: verifierOf(stopwatch()),
-        seed: repeat,
+      await search(space(batchSize), linearSearch({ n: candidates }), {
+        verifier: firstPixel(untimed),
+        seed,
       });
-      rates.push((16 * 1000) / (performance.now() - started));
-    }
-    rows.push({ work: `linear search, batch ${batchSize}`, value: median(rates), unit: "candidates/s" });
+      return { rate: (1000 * candidates) / (performance.now() - started) };
+    });
+    note({ work: `linear search, batch ${batchSize}`, value: rate("rate"), unit: "candidates/s" });
   }
-
-  rows.push(...(await memoryRows(space(8))));
+  note(...(await memoryRows(space(8))));
   return { machine: `${device().backend}: ${device().why}`, rows, ratios };
 }
 
+/** Pauses of the garbage collector, from V8 itself. */
+function watchCollector() {
+  let pauses: PerformanceEntry[] = [];
+  const observer = new PerformanceObserver((list) => pauses.push(...list.getEntries()));
+  observer.observe({ entryTypes: ["gc"] });
+  return {
+    stop: () => observer.disconnect(),
+    /** Milliseconds of pauses from `begin` to `end` that fell into nothing that was timed. */
+    async between(watch: Stopwatch, begin: number, end: number): Promise<number> {
+      // Entries come a turn of the event loop after the pause.
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      const own = pauses.filter(({ startTime }) => startTime >= begin && startTime < end);
+      pauses = [];
+      const spans = watch.spans();
+      return own
+        .filter(({ startTime }) => !spans.some(([from, to]) => startTime >= from && startTime < to))
+        .reduce((sum, { duration }) => sum + duration, 0);
+    },
+  };
+}
+
+function firstPixel(watch: Stopwatch): Verifier {
+  return {
+    name: "first pixel",
+    score: (inputs) =>
+      watch.time("verifier", () => Promise.resolve(inputs.map(({ video }) => video.data[0]!))),
+  };
+}
+
 /** What eight branches hold, and what a fork adds before it is advanced. */
-async function memoryRows(space: ReturnType<typeof searchSpace>): Promise<SearchBenchRow[]> {
+async function memoryRows(space: LatentSpace): Promise<SearchBenchRow[]> {
   const roots = Array.from({ length: 8 }, (_, i) => space.root(i, 0));
   const grown = await space.advance(roots, { chunk: 5, step: 1 });
   const cache = space.cacheBytes / 8 / 2 ** 20;
@@ -124,45 +188,6 @@ async function memoryRows(space: ReturnType<typeof searchSpace>): Promise<Search
     },
     { work: "a fork before it is advanced: its own data", value: own.length / 1024, unit: "KiB" },
   ];
-}
-
-function watched(model: Denoiser, watch: Stopwatch): Denoiser {
-  const network =
-    <A extends unknown[], R>(work: (...args: A) => R) =>
-    (...args: A): R =>
-      watch.time("network", () => work(...args));
-  return {
-    ...model,
-    encode: network(model.encode),
-    velocity: network(model.velocity),
-    emptyHistory: (batch) => watchedHistory(model.emptyHistory(batch), watch),
-    append: network((x0, history, condition) => watchedHistory(model.append(x0, history, condition), watch)),
-  };
-}
-
-/** A history whose copies are timed; all else passes through, so that its own network knows it. */
-function watchedHistory(history: History, watch: Stopwatch): History {
-  const timed = (copy: () => History): History => watchedHistory(watch.time("copies", copy), watch);
-  // A proxy may not stand in for members of a frozen object, so it stands before an empty one.
-  return new Proxy({} as History, {
-    get(_, key) {
-      if (key === "gather") return (rows: readonly number[]) => timed(() => history.gather(rows));
-      if (key === "join" && history.join)
-        return (others: readonly History[]) => timed(() => history.join!(others));
-      return Reflect.get(history, key, history);
-    },
-  });
-}
-
-function watchedSolver(watch: Stopwatch): Solver {
-  const solver = sdeDpmSolver();
-  return {
-    ...solver,
-    step: (xt: Tensor, step: SolverStep) =>
-      watch.time("solver", () =>
-        solver.step(xt, { ...step, noise: () => watch.time("noise", () => step.noise()) }),
-      ),
-  };
 }
 
 function median(values: readonly number[]): number {
