@@ -13,7 +13,7 @@ export interface LossOptions extends FrameOptions {
   readonly loss?: string;
   /** Column that names the line, for several runs in one chart. */
   readonly by?: string;
-  /** Column of the second panel; default "clipsPerSecond", left out where no row has it. */
+  /** Column of the second panel; default: tokens or clips per second, left out where no row has them; "" for none. */
   readonly throughput?: string;
   /** Share of the past in the exponential mean, in [0, 1); default: a window of a twentieth of the rows. */
   readonly smoothing?: number;
@@ -27,8 +27,12 @@ export function loss(source: RowSource, options: LossOptions = {}): Chart {
   return chart("loss", rowsOf(source, "train"), (rows) => build(rows, options));
 }
 
+/** What trainers call their throughput. */
+const speeds = ["tokensPerSecond", "clipsPerSecond"];
+
 function build(rows: readonly Row[], options: LossOptions): Spec {
-  const { step = "step", loss: column = "loss", by = "run", throughput = "clipsPerSecond" } = options;
+  const { step = "step", loss: column = "loss", by = "run" } = options;
+  const { throughput = speeds.find((name) => rows.some((row) => name in row)) ?? "" } = options;
   const { isLog = false, width = 560, height = 240, title = "Training loss" } = options;
   const smoothing = options.smoothing ?? Math.max(0, Math.min(0.95, 1 - 20 / Math.max(rows.length, 1)));
   if (!(smoothing >= 0 && smoothing < 1)) {
@@ -48,14 +52,17 @@ function build(rows: readonly Row[], options: LossOptions): Spec {
     type: "nominal",
     title: null,
     scale: methodColors(names),
-    legend: hasNames && names.length > 1 ? { orient: "top", direction: "horizontal" } : null,
+    legend:
+      hasNames && names.length > 1
+        ? { orient: "top", direction: "horizontal", symbolOpacity: 1, symbolStrokeWidth: 2.5 }
+        : null,
   };
   const x = {
     field: "step",
     type: "quantitative",
     title: "step",
     scale: { nice: false },
-    axis: { tickCount: 8, format: "~s" },
+    axis: { tickCount: 8, tickMinStep: 1, format: "~s" },
   };
   const values = points.map((point) => point.smooth);
   const y = {
@@ -115,7 +122,7 @@ function build(rows: readonly Row[], options: LossOptions): Spec {
                   field: "throughput",
                   type: "quantitative",
                   title: readable(throughput),
-                  axis: { tickCount: 3, format: "~s" },
+                  axis: { tickCount: 3, format: "~s", labelExpr: "datum.value === 0 ? '0' : datum.label" },
                 },
                 color,
               },

@@ -164,6 +164,18 @@ function lossRows(): Row[] {
   }));
 }
 
+/** Rows as the trainer writes them, few steps of two forcings. */
+function forcingRows(): Row[] {
+  return ["teacher forcing", "resampling forcing"].flatMap((method, i) =>
+    Array.from({ length: 6 }, (_, at) => ({
+      method,
+      step: at + 1,
+      loss: 0.1 + 0.1 * i + 0.02 * normal("forcing", i, at),
+      tokensPerSecond: 9000 / (1 + i) + 200 * normal("tokens", i, at),
+    })),
+  );
+}
+
 function treeRows(): Row[] {
   const rows: Row[] = [];
   let frontier: string[] = [];
@@ -268,6 +280,7 @@ export const gallery: Readonly<Record<string, () => plot.Chart>> = {
   "gain-per-dimension": () =>
     plot.gainPerDimension(dimensionRows(), { baseline: "base", method: "tree of frames" }),
   loss: () => plot.loss(lossRows()),
+  "loss-by-method": () => plot.loss(forcingRows(), { by: "method" }),
   "search-tree": () => plot.searchTree(treeRows()),
   "population-lineage": () => plot.populationLineage(populationRows()),
   "paired-forest": () => plot.pairedForest(forestRows, { xTitle: "difference in score", margin: 0.02 }),
