@@ -1,14 +1,15 @@
 /**
- * The notebooks as a reader meets them: opened in an unmodified JupyterLab with the outputs that are committed. Charts
- * must be live Vega, clips must play, formulas and the picture on top must show, and nothing may look like an error.
- * With ZOETROPE_PICTURES=1 every notebook is photographed from top to bottom into artefacts/.
+ * The notebooks as a reader meets them, in an unmodified JupyterLab: opened with the outputs that are committed, and run
+ * with `fast` from the first cell to the last. Charts must be live Vega, clips must play, formulas and the picture on top
+ * must show, progress must move, the stop button must stop, and nothing may look like an error or be cut off.
+ * With ZOETROPE_PICTURES=1 every notebook is photographed from top to bottom into artefacts/, in light and in dark.
  */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { isCodeCell, type Notebook } from "../kernel/nbformat/notebook.ts";
+import { codeCell, isCodeCell, type Notebook, notebook as notebookOf } from "../kernel/nbformat/notebook.ts";
 import { injectParameters } from "../kernel/nbformat/parameters.ts";
 import { readNotebookFile } from "../kernel/nbformat/read.ts";
 import { writeNotebookFile } from "../kernel/nbformat/write.ts";
@@ -33,13 +34,17 @@ beforeAll(async () => {
   const folder = join(scratch, "notebooks");
   mkdirSync(folder);
   cpSync(join(source, "figures"), join(folder, "figures"), { recursive: true });
+  cpSync(join(source, "tsconfig.json"), join(folder, "tsconfig.json"));
   symlinkSync(join(packageRoot, "data"), join(scratch, "data"));
   for (const name of names) cpSync(join(source, name), join(folder, name));
-  const { notebook } = readNotebookFile(join(source, names[0]!));
-  const fast = await injectParameters(notebook, { fast: true });
-  for (const cell of fast.cells.filter(isCodeCell))
-    Object.assign(cell, { outputs: [], execution_count: null });
-  writeNotebookFile(join(folder, "fast.ipynb"), fast);
+  for (const name of names) {
+    const { notebook } = readNotebookFile(join(source, name));
+    const fast = await injectParameters(notebook, { fast: true });
+    for (const cell of fast.cells.filter(isCodeCell))
+      Object.assign(cell, { outputs: [], execution_count: null });
+    writeNotebookFile(join(folder, `fast-${name}`), fast);
+  }
+  writeNotebookFile(join(folder, "stop.ipynb"), longTraining());
   for (const [key, value] of [
     ["ZOETROPE_RUNS", join(scratch, "runs")],
     ["ZOETROPE_REPORTS", join(scratch, "reports")],
@@ -75,6 +80,24 @@ const isChart = (bundle: Readonly<Record<string, unknown>>) => "application/vnd.
 const isClip = (bundle: Readonly<Record<string, unknown>>) =>
   String(bundle["text/html"] ?? "").includes("<video");
 
+/** A training that nobody waits for, and a cell after it. */
+function longTraining(): Notebook {
+  const cells = [
+    `import { CausalWan, plot, teacherForcing, train, useDevice, world } from "zoetrope";
+await useDevice("auto");
+const model = CausalWan.mini({ seed: 0 }), rows: { step: number }[] = [];`,
+    `for await (const row of train(model, world({ seed: 0 }), { forcing: teacherForcing(), steps: 100000, logEvery: 1 })) {
+  rows.push(row);
+  display(plot.loss(rows), { id: "loss" });
+}`,
+    "[rows.length > 0, rows.length === rows.at(-1)!.step]",
+  ];
+  return notebookOf(
+    cells.map((text, i) => codeCell(text, { id: `cell-${i}` })),
+    { kernelspec: { name: "zoetrope", display_name: "TypeScript (Zoetrope)" } },
+  );
+}
+
 /** What is on the page, as the reader sees it. */
 function seen(page: Page) {
   return page.evaluate(() => {
@@ -94,6 +117,14 @@ function seen(page: Page) {
       ).map((element) => element.textContent ?? ""),
       rawTex: all(".jp-MarkdownOutput p").filter((element) => (element.textContent ?? "").includes("$$"))
         .length,
+      // Wider than the page: a table or a picture whose right side one has to scroll to.
+      cut: all(".jp-OutputArea-output")
+        .filter((output) => output.scrollWidth > output.clientWidth + 2)
+        .map((output) => (output.textContent ?? "").slice(0, 60)),
+      // A bar that the end of its cell left standing.
+      unfinished: all(".jp-OutputArea-output progress").filter(
+        (bar) => (bar as HTMLProgressElement).position < 1,
+      ).length,
     };
   });
 }
@@ -102,14 +133,23 @@ function seen(page: Page) {
 async function photograph(shown: NotebookPage, name: string): Promise<void> {
   mkdirSync(artefacts, { recursive: true });
   const outer = shown.page.locator(".jp-NotebookPanel-notebook .jp-WindowedPanel-outer");
-  const height = await outer.evaluate((element) => element.scrollHeight);
-  const step = (await outer.evaluate((element) => element.clientHeight)) - 40;
-  for (let top = 0, part = 0; top < height; top += step, part++) {
-    await outer.evaluate((element, at) => {
-      element.scrollTop = at;
-    }, top);
-    await shown.page.waitForTimeout(250);
-    await shown.screenshot(`${name.replace(".ipynb", "")}-${String(part).padStart(2, "0")}`);
+  for (const theme of ["Light", "Dark"]) {
+    await shown.command("apputils:change-theme", { theme: `JupyterLab ${theme}` });
+    await shown.page.waitForTimeout(1000);
+    // Below the last cell there is only empty space.
+    const height = await outer.evaluate((element) => {
+      const last = [...element.querySelectorAll(".jp-Cell")].at(-1)!;
+      return last.getBoundingClientRect().bottom - element.getBoundingClientRect().top + element.scrollTop;
+    });
+    const step = (await outer.evaluate((element) => element.clientHeight)) - 40;
+    for (let top = 0, part = 0; top < height; top += step, part++) {
+      await outer.evaluate((element, at) => {
+        element.scrollTop = at;
+      }, top);
+      await shown.page.waitForTimeout(250);
+      const number = String(part).padStart(2, "0");
+      await shown.screenshot(`${name.replace(".ipynb", "")}-${theme.toLowerCase()}-${number}`);
+    }
   }
 }
 
@@ -121,7 +161,7 @@ describe.each(names)("%s, opened", (name) => {
       const wanted = { charts: count(notebook, isChart), clips: count(notebook, isClip) };
       await expect
         .poll(() => seen(shown.page), { timeout: 40_000, interval: 300 })
-        .toMatchObject({ ...wanted, playing: wanted.clips, errors: [], rawTex: 0 });
+        .toMatchObject({ ...wanted, playing: wanted.clips, errors: [], rawTex: 0, cut: [], unfinished: 0 });
       const page = await seen(shown.page);
       expect(page.pictureWidth).toBeGreaterThan(200);
       const hasFormulas = notebook.cells.some(
@@ -133,6 +173,72 @@ describe.each(names)("%s, opened", (name) => {
       await shown.close();
     }
   }, 120_000);
+});
+
+describe.each(names.slice(1))("%s, run with fast", (name) => {
+  it("runs to the end: every chart live, every clip playing, progress moving, nothing cut off", async () => {
+    const shown = await lab!.open(`fast-${name}`, { height: 1300 });
+    try {
+      const { page } = shown;
+      await page.evaluate(() => {
+        const seen = new Set<string>();
+        Object.assign(globalThis, { progressSeen: seen });
+        const look = () => {
+          for (const bar of document.querySelectorAll("progress")) seen.add(`${bar.value} of ${bar.max}`);
+        };
+        new MutationObserver(look).observe(document.body, {
+          childList: true,
+          subtree: true,
+          attributes: true,
+        });
+      });
+      await shown.runAll();
+      await shown.idle(300_000);
+      expect((await seen(page)).errors).toEqual([]);
+      await shown.save();
+      const { notebook } = readNotebookFile(join(scratch, "notebooks", `fast-${name}`));
+      const wanted = { charts: count(notebook, isChart), clips: count(notebook, isClip) };
+      const { notebook: committed } = readNotebookFile(join(source, name));
+      expect(wanted.charts).toBeGreaterThanOrEqual(Math.min(1, count(committed, isChart)));
+      expect(wanted.clips).toBe(count(committed, isClip));
+      expect(notebook.cells.filter(isCodeCell).filter((cell) => cell.execution_count === null)).toEqual([]);
+      await expect
+        .poll(() => seen(page), { timeout: 40_000, interval: 300 })
+        .toMatchObject({ ...wanted, playing: wanted.clips, errors: [], cut: [], unfinished: 0 });
+      const progress = await page.evaluate(() => [
+        ...(globalThis as unknown as { progressSeen: Set<string> }).progressSeen,
+      ]);
+      if (name.startsWith("04")) expect(progress.length).toBeGreaterThan(2);
+      if (takesPictures) await photograph(shown, `run-${name}`);
+    } finally {
+      await shown.close();
+    }
+  }, 400_000);
+});
+
+describe("a long training", () => {
+  it("stops at the stop button, keeps what it had, and the next cell runs", async () => {
+    const shown = await lab!.open("stop.ipynb", { height: 1000 });
+    try {
+      const cellAt = (index: number) => shown.page.locator(".jp-CodeCell").nth(index);
+      await shown.runAll();
+      await cellAt(1).locator("canvas").first().waitFor({ timeout: 120_000 });
+      const pressed = Date.now();
+      // The button of the toolbar, as the reader presses it; cells that waited are given up, as in any kernel.
+      await shown.page
+        .locator('.jp-NotebookPanel-toolbar [data-command="notebook:interrupt-kernel"]')
+        .click();
+      await shown.idle();
+      expect(Date.now() - pressed).toBeLessThan(20_000);
+      expect(await cellAt(1).locator(".jp-Cell-outputArea").textContent()).toContain("Interrupted");
+      await cellAt(2).locator(".cm-content").click();
+      await shown.command("notebook:run-cell");
+      await shown.idle();
+      expect(await cellAt(2).locator(".jp-Cell-outputArea").textContent()).toMatch(/true,\s*true/);
+    } finally {
+      await shown.close();
+    }
+  }, 240_000);
 });
 
 describe("the quickstart, run with fast", () => {
@@ -149,7 +255,7 @@ describe("the quickstart, run with fast", () => {
   const [drawing, rolling, training, searching, reporting] = [2, 3, 4, 7, 10];
 
   it("draws its chart while it trains, and counts what it spends", async () => {
-    shown = await lab!.open("fast.ipynb", { height: 1300 });
+    shown = await lab!.open(`fast-${names[0]}`, { height: 1300 });
     await shown.runAll();
     await expect.poll(() => promptOf(training), { timeout: 240_000, interval: 50 }).toMatch(/\d/);
     expect(await cellAt(rolling).locator(".jp-Cell-outputArea").textContent()).toMatch(
