@@ -54,7 +54,7 @@ export interface Run {
   read(name: string): Buffer;
   /**
    * Adds to the ledger, and a notebook cell shows what it spends. Searches, rollouts and trainings do it themselves: for
-   * the run that they are given, or for the run that the notebook opened last and has not finished.
+   * the run that they are given, or for the run that the notebook opened last with a configuration and has not finished.
    */
   spend(cost: Partial<Cost>, purpose?: string): void;
   /** Runs work that takes a meter and books what it spent: `run.metered("rollout", (meter) => rolloutClip(model, { ..., meter }))`. */
@@ -79,7 +79,7 @@ export interface Run {
 
 /**
  * With a configuration (or options): a new run. With a name alone: the newest run of that name, or a new empty one.
- * What the cells of a notebook spend from now on is charged to a new run; a run that was there already is not charged.
+ * What the cells of a notebook spend from now on is charged to a run that was opened with a configuration.
  *
  * @example const run = await openRun("rf-mini", { model, forcing: resamplingForcing({ shift: 0.6 }) });
  */
@@ -87,8 +87,7 @@ export async function openRun(name: string, config?: object, options: OpenRunOpt
   const root = runsRoot(options.root);
   const slug = slugOf(name);
   if (config === undefined && options.seeds === undefined && options.inputs === undefined) {
-    const newest = newestRun(root, slug);
-    if (newest !== undefined) return attach(root, newest);
+    return attach(root, newestRun(root, slug) ?? (await create(root, name, slug, {}, options)));
   }
   const run = attach(root, await create(root, name, slug, config ?? {}, options));
   openLedger(run);

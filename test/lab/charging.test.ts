@@ -123,8 +123,9 @@ it("charges an inner run while it is open, then the outer one again", async () =
   const outer = await openRun("outer", {}, { root });
   const inner = await openRun("inner", {}, { root });
   await search(space(), strategy, { verifier });
-  // Looking at a run does not make it the one that is charged.
+  // Looking at a run, or keeping a list by name, does not make it the one that is charged.
   await openRun("outer", undefined, { root });
+  await openRun("a list", undefined, { root });
   attachRun(inner.id, { root }).finish();
   await search(space(), strategy, { verifier });
   expect([inner.cost().nfe, outer.cost().nfe]).toEqual([searchNfe, searchNfe]);
