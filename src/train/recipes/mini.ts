@@ -36,7 +36,7 @@ export const warmupSteps = 6000;
 export const armSteps = 2000;
 
 /** How the shipped models are sampled and evaluated. */
-export const sampling = { steps: 10, shift: 2, guidanceScale: 1.7 } as const;
+export const sampling = { steps: 10, shift: 2, guidanceScale: 2.5 } as const;
 
 /** How often each scene is drawn: the three axes of a glide need more clips than standing still, which is learnt at once. */
 const drawn = [
