@@ -1,12 +1,13 @@
 /**
  * Claims 18 to 24 about Resampling Forcing (2512.15702) at mini scale, over training seeds:
  *
- *   node dist/src/train/experiments/forcing-claims.js [--from mini-seed-0] [--seeds 0,1,2] [--steps 500] [--batch 4]
+ *   node dist/src/train/experiments/forcing-claims.js [--from RUN] [--seeds 0,1,2] [--steps 500] [--batch 4]
  *     [--arms ...] [--per-prompt 3] [--threads n] [--runs FOLDER] [--judge]
  *
- * Resumable: what the run "forcing-claims" of this setting holds is not made again; --judge only reads it. Several
- * processes may share the work by --seeds. Rollouts are free, of four Euler steps without guidance. Effects are means
- * over held-out prompts of means over seeds (and rollouts), with hierarchical bootstrap intervals of 95 %.
+ * Resumable: what the run "forcing-claims" of this setting holds is not made again; --judge only reads it. RUN (default
+ * mini-seed-0) has the warm-up, by id or name. Several processes may share the work by --seeds. Rollouts are free, of four
+ * Euler steps without guidance. Effects are means over held-out prompts of means over seeds (and rollouts), with
+ * hierarchical bootstrap intervals of 95 %.
  */
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -191,7 +192,9 @@ async function main(): Promise<void> {
     );
   }
   const root = values.runs === undefined ? {} : { root: values.runs };
-  const from = listRuns({ ...root, name: values.from }).at(-1);
+  const from = listRuns(root)
+    .filter(({ id, name }) => id === values.from || name === values.from)
+    .at(-1);
   if (!from) {
     throw new RangeError(
       `Cannot start from the warm-up of "${values.from}" as there is no such run. Make it: node dist/src/train/recipes/main.js mini.`,
