@@ -57,6 +57,7 @@ function build(rows: readonly Row[], options: LossOptions): Spec {
         ? { orient: "top", direction: "horizontal", symbolOpacity: 1, symbolStrokeWidth: 2.5 }
         : null,
   };
+  const hasThroughput = points.some((point) => Number.isFinite(point.throughput));
   const x = {
     field: "step",
     type: "quantitative",
@@ -72,19 +73,21 @@ function build(rows: readonly Row[], options: LossOptions): Spec {
     scale: isLog ? { type: "log", nice: false } : { zero: false, clamp: true },
     axis: { format: "~g", tickCount: 6 },
   };
+  // Said once, under the lower panel.
+  const above = hasThroughput ? { ...x, title: null } : x;
   const top: Spec = {
     width,
     height,
     layer: [
       {
         mark: { type: "line", strokeWidth: 1, opacity: 0.28 },
-        encoding: { x, y: { ...y, field: "loss" }, color },
+        encoding: { x: above, y: { ...y, field: "loss" }, color },
       },
       {
         params: [{ name: "zoom", select: { type: "interval", encodings: ["x"] }, bind: "scales" }],
         mark: { type: "line", strokeWidth: 2.25, strokeJoin: "round" },
         encoding: {
-          x,
+          x: above,
           y,
           color,
           tooltip: [
@@ -97,7 +100,6 @@ function build(rows: readonly Row[], options: LossOptions): Spec {
       },
     ],
   };
-  const hasThroughput = points.some((point) => Number.isFinite(point.throughput));
   const last = points.at(-1)!;
   return frame(
     {
