@@ -4,7 +4,7 @@
  * own first text layer. As in Wan, short prompts are padded with zeros and no mask hides the padding.
  */
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { maxPromptTokens, tokenize, vocabulary as worldVocabulary } from "../video/world/grammar.ts";
+import { maxPromptTokens, quoted, tokenize, vocabulary as worldVocabulary } from "../video/world/grammar.ts";
 
 export interface TextEncoder {
   readonly name: string;
@@ -98,7 +98,10 @@ export function wordEncoder(
   return oneHotEncoder(`words(${known.length})`, known.length, config, (prompt) => {
     const words = prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
     if (words.length > length)
-      warnOnce(prompt, `Prompt "${prompt}" has ${words.length} words; only the first ${length} are read.`);
+      warnOnce(
+        prompt,
+        `Prompt ${quoted(prompt)} has ${words.length} words; only the first ${length} are read.`,
+      );
     return words.flatMap((word) => {
       const id = ids.get(word);
       if (id !== undefined) return [id];

@@ -123,6 +123,18 @@ export interface TokenizeOptions {
   readonly warn?: (message: string) => void;
 }
 
+/** A prompt in a message: a huge one shows its beginning. */
+export function quoted(prompt: string): string {
+  return prompt.length <= 200 ? `"${prompt}"` : `"${prompt.slice(0, 180)}..." (${prompt.length} characters)`;
+}
+
+/** The first words of a list that may be huge. */
+function firstOf(words: readonly string[]): string {
+  return words.length <= 20
+    ? words.join(", ")
+    : `${words.slice(0, 20).join(", ")} and ${words.length - 20} more`;
+}
+
 const toProcess = (message: string): void => process.emitWarning(message, "PromptWarning");
 
 /**
@@ -134,12 +146,12 @@ export function tokenize(prompt: string, { warn = toProcess }: TokenizeOptions =
   const unknown = [...new Set(found.filter((word) => !wordIds.has(word)))];
   if (unknown.length > 0) {
     warn(
-      `Prompt "${prompt}" has words outside the world's vocabulary: ${unknown.join(", ")}. ` +
+      `Prompt ${quoted(prompt)} has words outside the world's vocabulary: ${firstOf(unknown)}. ` +
         `Known words: ${vocabulary.slice(2).join(" ")}.`,
     );
   }
   if (found.length > maxPromptTokens) {
-    warn(`Prompt "${prompt}" has ${found.length} words; only the first ${maxPromptTokens} are read.`);
+    warn(`Prompt ${quoted(prompt)} has ${found.length} words; only the first ${maxPromptTokens} are read.`);
   }
   return found.slice(0, maxPromptTokens).map((word) => wordIds.get(word) ?? 1);
 }
@@ -240,7 +252,7 @@ export function parsePrompt(prompt: string): PromptDemand {
   if (!demand) {
     const examples = scenes.map((scene) => `"${promptsOf([scene])[0]}"`).join(", ");
     throw new RangeError(
-      `Cannot read the prompt "${prompt}" as a sentence of the world's grammar. Write one like ${examples}.`,
+      `Cannot read the prompt ${quoted(prompt)} as a sentence of the world's grammar. Write one like ${examples}.`,
     );
   }
   return demand;

@@ -57,6 +57,19 @@ describe("grammar", () => {
     expect(warnings[0]).toContain("magenta");
   });
 
+  it("shows a huge prompt by its beginning", () => {
+    const warnings: string[] = [];
+    const warn = (message: string) => warnings.push(message);
+    const huge = "a red elephant of many names ".repeat(2000);
+    tokenize(huge, { warn });
+    tokenize(Array.from({ length: 50 }, (_, i) => `name${String.fromCharCode(97 + i)}`).join(" "), { warn });
+    expect(warnings).toHaveLength(4);
+    for (const warning of warnings) expect(warning.length).toBeLessThan(1000);
+    expect(warnings[1]).toContain("(58000 characters) has 12000 words; only the first 16 are read.");
+    expect(warnings[2]).toMatch(/and \d+ more\. Known words:/);
+    expect(() => parsePrompt(huge)).toThrow("(58000 characters) as a sentence");
+  });
+
   it("refuses sentences outside the grammar with examples", () => {
     expect(() => parsePrompt("a bear climbs a tree")).toThrow(
       /Cannot read the prompt "a bear climbs a tree".*"a red ball stays still"/,
