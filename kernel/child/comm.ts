@@ -109,8 +109,18 @@ async function handle({ message, id, target, data, metadata, buffers }: CommComm
     await listener(received);
 }
 
+/** Requests whose handlers are at work. */
+const handling = new Set<string>();
+
+/** Answers for handlers that a termination has ended or left waiting. */
+export function abandonComms(): void {
+  for (const request of handling) send({ type: "commDone", request });
+  handling.clear();
+}
+
 /** A comm message of the front end; what its listeners show belongs to it. */
 export async function takeComm(command: CommCommand, report: (thrown: unknown) => void): Promise<void> {
+  handling.add(command.request);
   try {
     await underParent(command.parent, () => handle(command));
   } catch (thrown) {
@@ -118,5 +128,5 @@ export async function takeComm(command: CommCommand, report: (thrown: unknown) =
       post("comm_close", { id: command.id }, {});
     underParent(command.parent, () => report(thrown));
   }
-  send({ type: "commDone", request: command.request });
+  if (handling.delete(command.request)) send({ type: "commDone", request: command.request });
 }

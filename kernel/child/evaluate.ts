@@ -7,6 +7,7 @@
  */
 import inspector from "node:inspector";
 import { cancellable, cancelPoint, Interrupted } from "./interrupt.ts";
+import type { Target } from "./strike.ts";
 import { type failureOf, syntaxFailure } from "./traceback.ts";
 
 const session = new inspector.Session();
@@ -25,6 +26,8 @@ export interface CellRuntime {
   module: unknown;
   thrown: unknown;
   meta: unknown;
+  /** Evaluated by the watchdog: see `strike.ts`. */
+  look: (isPatienceOver: boolean) => Target;
   import: (specifier: unknown, options?: ImportCallOptions) => Promise<unknown>;
   readonly w: typeof cancelPoint;
   readonly each: typeof cancellable;
@@ -36,6 +39,7 @@ export const slots: CellRuntime = {
   module: undefined,
   thrown: undefined,
   meta: undefined,
+  look: () => "none",
   import: () => Promise.reject(new Error("internal: imports are not set up")),
   w: cancelPoint,
   each: cancellable,

@@ -98,15 +98,20 @@ export type WatchdogLine =
   | { readonly interrupt: string }
   | { readonly input: number; readonly value: string | null };
 
-/** Between the watchdog and the main thread: a stopped cell is over; no termination is under way any more. */
-export type WatchdogNote = { readonly over: string };
-export type MainLine = WatchdogLine | { readonly clear: string };
+/** What the main thread says to the watchdog: `strike`: it stands still where a termination does no harm. */
+export type WatchdogNote = { readonly over: string } | { readonly strike: true } | { readonly sound: string };
+/** And back: no termination is under way any more; there was one, so see whether Node's event loop still works. */
+export type MainLine = WatchdogLine | { readonly clear: string } | { readonly probe: string };
+
+/** The "cell" of an interrupt that comes while none runs: a callback may be stuck. */
+export const NO_CELL = "";
 
 /**
  * Memory that the watchdog shares with the main thread: how many interrupts were answered, how many lines handed over,
- * and whether a cell is being stopped, so that a termination may be on its way.
+ * whether a cell is being stopped, so that a termination may be on its way, and how many strikes were dealt with.
  */
-export const Shared = { ANSWERED: 0, LINES: 1, STOPPING: 2 } as const;
+export const Shared = { ANSWERED: 0, LINES: 1, STOPPING: 2, STRIKES: 3 } as const;
+export const SHARED_BYTES = 16;
 
 /** File descriptors of the child. */
 export const FRAME_FD = 3;

@@ -3,11 +3,11 @@
  *
  *   0 ms   `kernel.signal` aborts, and each pending `await` of cell code rejects (its `finally` blocks run)
  *   50 ms  the cell is reported as interrupted, whether or not its own promise has settled
- *   60 ms  no answer from the main thread: the watchdog terminates the execution (variables are kept)
+ *   50 ms  no answer from the main thread: the watchdog terminates the execution (variables are kept)
  *   again  the front kills the process (variables are lost)
  *
- * A termination may strike the kernel's own code on this thread, and it drops all microtasks. So nothing here waits for
- * a promise or a timer: the watchdog repeats its line until the cell is over, and each step may be taken again.
+ * A termination strikes code of the user's only (strike.ts), but it drops all microtasks. So nothing here waits for a
+ * promise or a timer: the watchdog repeats its line until the cell is over, and each step may be taken again.
  */
 
 export class Interrupted extends Error {
@@ -19,7 +19,7 @@ export class Interrupted extends Error {
 }
 
 /** Time that `finally` blocks and library code get between the abort signal and the report. */
-const GRACE_MS = 50;
+const GRACE_MS = 45;
 
 interface RunningCell {
   readonly parent: string;
@@ -52,10 +52,11 @@ export function interruptCell(parent: string): void {
   if (running.interruptedAt === null) {
     running.interruptedAt = now;
     abortedAt = now;
-    controller.abort(new Interrupted());
-    for (const reject of pending) reject(controller.signal.reason);
+    const reason = new Interrupted();
+    for (const reject of pending) reject(reason);
     pending.clear();
-  } else if (now - running.interruptedAt >= GRACE_MS) running.stop(controller.signal.reason as Interrupted);
+    controller.abort(reason); // Last, as its listeners are code of the user's, which may be stuck.
+  } else if (now - running.interruptedAt >= GRACE_MS) running.stop(new Interrupted());
 }
 
 /** How long a stopped cell may go on to clean up, unless the next cell begins before. */

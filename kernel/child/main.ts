@@ -5,11 +5,12 @@
  */
 import { Console } from "node:console";
 import { captureStreams, send, setOutputParent, writeFully } from "./channel.ts";
-import { takeComm } from "./comm.ts";
+import { abandonComms, takeComm } from "./comm.ts";
 import { abandonDisplays, settleDisplays } from "./display.ts";
 import { evaluate, evaluateExpression, installRuntime, release, Shown, takeOut } from "./evaluate.ts";
-import type { Command, Failure, Outcome, RunCommand } from "./frames.ts";
+import { type Command, type Failure, NO_CELL, type Outcome, type RunCommand } from "./frames.ts";
 import { installGlobals } from "./globals.ts";
+import { probe } from "./health.ts";
 import { beginCell, endCell, Interrupted, interruptCell } from "./interrupt.ts";
 import { installModules } from "./modules.ts";
 import { render, renderResult } from "./render.ts";
@@ -66,7 +67,7 @@ function report(ended: Ended): void {
 let lastEnded = "";
 
 function stepOfInterrupt(parent: string): void {
-  if (parent === lastEnded) reportOver(parent);
+  if (parent === lastEnded || parent === NO_CELL) reportOver(parent);
   else interruptCell(parent);
 }
 
@@ -74,6 +75,13 @@ function sendHeld(parent: string): void {
   if (held?.parent !== parent) return;
   report(held);
   held = null;
+}
+
+/** A termination has dropped all microtasks: what waited for one is given up, and the event loop is tried. */
+function probeAfter(parent: string, isSound: () => void): void {
+  abandonComms();
+  if (parent === NO_CELL) process.stderr.write("[kernel] Code that ran while no cell did was stopped.\n");
+  probe(isSound);
 }
 
 function runCell(command: RunCommand): void {
@@ -139,6 +147,6 @@ globalThis.console = new Console({ stdout: process.stdout, stderr: process.stder
 installRuntime();
 installModules(process.cwd());
 installGlobals();
-startWatchdog({ onInterrupt: stepOfInterrupt, onClear: sendHeld });
+startWatchdog({ onInterrupt: stepOfInterrupt, onClear: sendHeld, onProbe: probeAfter });
 process.on("message", take);
 send({ type: "ready" });

@@ -1,9 +1,13 @@
 /** `prompt()` (blocks, like a browser's) and `input()` (a promise) over the watchdog's lines; also where interrupts arrive. */
+import { performance } from "node:perf_hooks";
+import { setImmediate } from "node:timers";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { outputParent, send } from "./channel.ts";
-import { type MainLine, Shared, type WatchdogNote } from "./frames.ts";
+import { slots } from "./evaluate.ts";
+import { type MainLine, SHARED_BYTES, Shared, type WatchdogNote } from "./frames.ts";
 import { cancelPoint, Interrupted } from "./interrupt.ts";
+import { forgetCalls, type Target, target } from "./strike.ts";
 import type { WatchdogData } from "./watchdog.ts";
 
 export interface InputOptions {
@@ -11,7 +15,7 @@ export interface InputOptions {
   readonly password?: boolean;
 }
 
-const shared = new Int32Array(new SharedArrayBuffer(12));
+const shared = new Int32Array(new SharedArrayBuffer(SHARED_BYTES));
 const { port1: port, port2 } = new MessageChannel();
 const waiting = new Map<number, (value: string | null) => void>();
 let lastId = 0;
@@ -22,11 +26,13 @@ const refused = (): Error =>
   );
 
 function handle(line: MainLine): void {
+  forgetCalls();
   if ("interrupt" in line) {
     // Answered only after the microtasks: a loop that catches every rejection never gets there, and is terminated.
     setImmediate(() => Atomics.add(shared, Shared.ANSWERED, 1));
     events.onInterrupt(line.interrupt);
   } else if ("clear" in line) events.onClear(line.clear);
+  else if ("probe" in line) events.onProbe(line.probe, () => tell({ sound: line.probe }));
   else {
     waiting.get(line.input)?.(line.value);
     waiting.delete(line.input);
@@ -36,20 +42,40 @@ function handle(line: MainLine): void {
 /** Whether the watchdog is at stopping a cell, although this thread may not have read of it yet. */
 export const isStopping = (): boolean => Atomics.load(shared, Shared.STOPPING) === 1;
 
+const tell = (note: WatchdogNote): void => port.postMessage(note);
+
 /** Tells the watchdog that the stopped cell is over. */
-export const reportOver = (parent: string): void => port.postMessage({ over: parent } satisfies WatchdogNote);
+export const reportOver = (parent: string): void => tell({ over: parent });
+
+/** Longest wait for a watchdog that has no turn on a busy machine. */
+const STRIKE_MS = 1000;
+
+/** Runs in an interrupt of this thread: stands still until the watchdog has asked for a termination, where one may come. */
+function look(isPatienceOver: boolean): Target {
+  const found = isStopping() ? target(look, isPatienceOver) : "none";
+  if (found !== "here") return found;
+  const strikes = Atomics.load(shared, Shared.STRIKES);
+  tell({ strike: true });
+  // Not by Atomics.wait: this may be an interrupt of one, and V8 does not nest them.
+  const until = performance.now() + STRIKE_MS;
+  while (Atomics.load(shared, Shared.STRIKES) === strikes && performance.now() < until);
+  return found;
+}
 
 export interface WatchdogEvents {
   /** The stop button was pressed for this cell; repeated until the cell is reported as over. */
   onInterrupt(parent: string): void;
   /** No termination will strike any more: the outcome of this cell can be sent. */
   onClear(parent: string): void;
+  /** A termination came: call `isSound` if Node's event loop still works. */
+  onProbe(parent: string, isSound: () => void): void;
 }
 
-let events: WatchdogEvents = { onInterrupt: () => {}, onClear: () => {} };
+let events: WatchdogEvents = { onInterrupt: () => {}, onClear: () => {}, onProbe: () => {} };
 
 export function startWatchdog(given: WatchdogEvents): void {
   events = given;
+  slots.look = look;
   port.on("message", handle);
   port.unref();
   const worker = new Worker(fileURLToPath(new URL("./watchdog.js", import.meta.url)), {

@@ -47,7 +47,11 @@ export async function pythonEnvironment({
   const marker = join(folder, "zoetrope-requirements.sha256");
   const wanted = createHash("sha256").update(layout).update(readFileSync(requirements)).digest("hex");
   const isReady = () => existsSync(marker) && readFileSync(marker, "utf8") === wanted;
-  if (isReady()) return { environment: describe(folder) };
+  const ready = (): PythonResult => {
+    keepQuiet(folder);
+    return { environment: describe(folder) };
+  };
+  if (isReady()) return ready();
 
   const python = await findPython();
   if (python.command === undefined) return { environment: undefined, reason: python.reason };
@@ -61,7 +65,7 @@ export async function pythonEnvironment({
     };
   }
   try {
-    if (isReady()) return { environment: describe(folder) };
+    if (isReady()) return ready();
     onProgress(
       `making a private Python environment with JupyterLab in ${folder} (once, about half a minute)`,
     );
@@ -75,6 +79,7 @@ export async function pythonEnvironment({
       maxBuffer: 1 << 26,
       env: { ...process.env, ...environment.env },
     });
+    keepQuiet(folder);
     writeFileSync(marker, wanted);
     return { environment };
   } catch (error) {
@@ -83,6 +88,17 @@ export async function pythonEnvironment({
   } finally {
     release();
   }
+}
+
+/** JupyterLab's own way to set defaults: it asks nobody whether it may fetch news, which would lie over the notebook. */
+function keepQuiet(folder: string): void {
+  const settings = join(folder, "share/jupyter/lab/settings");
+  const notification = { fetchNews: "false", checkForUpdates: false };
+  mkdirSync(settings, { recursive: true });
+  writeFileSync(
+    join(settings, "overrides.json"),
+    `${JSON.stringify({ "@jupyterlab/apputils-extension:notification": notification }, null, 2)}\n`,
+  );
 }
 
 /** The finished environment, or undefined; never makes one. */

@@ -2,7 +2,7 @@
  * One cell at a time: prepared by the language worker, run by the child, stopped by the interrupt ladder. Knows nothing
  * of messages; a cell goes in, an outcome comes out.
  */
-import type { Failure, Frame, Outcome, TypeCheckMode } from "../child/frames.ts";
+import { type Failure, type Frame, NO_CELL, type Outcome, type TypeCheckMode } from "../child/frames.ts";
 import type { Language } from "./language.ts";
 import type { UserProcess } from "./user-process.ts";
 
@@ -120,7 +120,10 @@ export function runner({ language, child, warn, typeCheck: firstMode }: RunnerPa
     },
     interrupt() {
       const mine = run;
-      if (mine === null) return;
+      if (mine === null) {
+        child.warn({ interrupt: NO_CELL });
+        return;
+      }
       if (!mine.inChild) {
         mine.settle(stopped());
         return;

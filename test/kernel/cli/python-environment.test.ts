@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -59,6 +59,9 @@ describe("pythonEnvironment", () => {
     expect(said).toHaveLength(1);
     expect((await pythonEnvironment(options)).environment!.folder).toBe(options.folder);
     expect(said).toHaveLength(1);
+    // A newcomer's JupyterLab does not ask for leave to fetch news.
+    const overrides = readFileSync(join(options.folder, "share/jupyter/lab/settings/overrides.json"), "utf8");
+    expect(JSON.parse(overrides)["@jupyterlab/apputils-extension:notification"].fetchNews).toBe("false");
     writeFileSync(requirements, "# changed\n");
     await pythonEnvironment(options);
     expect(said).toHaveLength(2);

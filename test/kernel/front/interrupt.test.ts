@@ -22,8 +22,15 @@ async function stop(code: string, delay = 30): Promise<{ outcome: Execution; too
   return { outcome, took: performance.now() - started };
 }
 
-/** Timers, immediates, ticks, file system promises, intervals and the variables work as if nothing had been. */
+/**
+ * Timers, immediates, ticks, file system promises, intervals and the variables work as if nothing had been, and the event
+ * loop sleeps when there is nothing to do: an immediate that Node believes to be waiting keeps it turning.
+ */
 const HEALTH = `const fsp = require("node:fs/promises");
+const { eventLoopUtilization } = performance, before = eventLoopUtilization();
+await new Promise((r) => setTimeout(r, 20));
+const { utilization } = eventLoopUtilization(before);
+if (utilization > 0.9) throw new Error("the event loop does not rest: " + utilization);
 await new Promise((r) => setTimeout(r, 1));
 await new Promise((r) => setImmediate(r));
 await new Promise((r) => process.nextTick(r));
@@ -31,6 +38,13 @@ await fsp.readFile("/dev/null");
 await new Promise((r) => { const i = setInterval(() => { clearInterval(i); r(0); }, 1); });
 kept`;
 
+async function healthy(): Promise<void> {
+  const { error, result } = await client.execute(HEALTH);
+  expect(error).toBeUndefined();
+  expect(result?.["data"]).toEqual({ "text/plain": "123" });
+}
+
+const FOR_EVER = "await new Promise(() => {});";
 const STUCK: readonly (readonly [string, string])[] = [
   ["a loop", "while (true) {}"],
   ["a loop that catches all", "while (true) { try { for (;;) {} } catch {} }"],
@@ -49,7 +63,33 @@ const STUCK: readonly (readonly [string, string])[] = [
     "for await",
     "for await (const x of (async function* () { while (true) { yield 1; await new Promise((r) => setTimeout(r, 2)); } })()) {}",
   ],
-  ["a prompt in a function", "(() => { while (true) JSON.stringify([1, 2, 3]); })();"],
+  ["a loop in a builtin", "(() => { while (true) JSON.stringify([1, 2, 3]); })();"],
+  ["a loop in an interval", `setInterval(() => { while (true) {} }, 2); ${FOR_EVER}`],
+  ["a loop in an immediate", `setImmediate(() => { while (true) {} }); setImmediate(() => {}); ${FOR_EVER}`],
+  [
+    "a loop in a later immediate",
+    `setImmediate(() => {}); setImmediate(() => { while (true) {} }); setImmediate(() => {}); ${FOR_EVER}`,
+  ],
+  [
+    "a loop in a tick",
+    `process.nextTick(() => { while (true) {} }); process.nextTick(() => {}); ${FOR_EVER}`,
+  ],
+  [
+    "a loop in an event",
+    `setTimeout(() => new (require("node:events"))().on("x", () => { while (true) {} }).emit("x")); ${FOR_EVER}`,
+  ],
+  [
+    "a loop in a stream",
+    `require("node:fs").createReadStream("/dev/zero").on("data", () => { while (true) {} }); ${FOR_EVER}`,
+  ],
+  [
+    "a loop in a message",
+    `const c = new MessageChannel(); c.port1.onmessage = () => { while (true) {} }; c.port2.postMessage(1); ${FOR_EVER}`,
+  ],
+  ["a loop of timers", "for (;;) clearTimeout(setTimeout(() => {}, 1e6));"],
+  ["a loop of reads", "for (;;) require('node:fs').readFileSync('/dev/null');"],
+  ["a loop of microtasks", "while (true) { try { await null; } catch {} }"],
+  ["a loop of ticks", `const again = () => process.nextTick(again); again(); ${FOR_EVER}`],
 ];
 
 describe("the stop button", () => {
@@ -58,7 +98,7 @@ describe("the stop button", () => {
     expect(outcome.error).toMatchObject({ ename: "Interrupted" });
     expect(outcome.reply["status"]).toBe("error");
     expect(took).toBeLessThan(2000);
-    expect((await client.execute(HEALTH)).result?.["data"]).toEqual({ "text/plain": "123" });
+    await healthy();
   });
 
   it("stops one cell and not the next", async () => {
@@ -149,6 +189,64 @@ describe("the stop button", () => {
   });
 });
 
+describe("the stop button while no cell runs", () => {
+  const CALLBACKS: readonly (readonly [string, string])[] = [
+    ["a timer", "setTimeout(stuck);"],
+    ["an interval", "setInterval(stuck, 1);"],
+    ["an immediate", "setImmediate(() => {}); setImmediate(stuck); setImmediate(() => {});"],
+    ["a tick", "setTimeout(() => process.nextTick(stuck));"],
+    ["a promise", "setTimeout(() => { Promise.resolve().then(stuck); });"],
+    ["a file system callback", "require('node:fs').stat('/', stuck);"],
+    ["an event", "setTimeout(() => new (require('node:events'))().on('x', stuck).emit('x'));"],
+    ["a stream", "require('node:fs').createReadStream('/dev/zero').on('data', stuck);"],
+  ];
+
+  it.each(CALLBACKS)("stops a loop in %s", async (_, code) => {
+    const id = await client.executeLater(
+      `function stuck() { console.log("stuck"); while (true) {} }\n${code}; "over"`,
+    );
+    expect((await client.outcome(id)).result?.["data"]).toEqual({ "text/plain": "'over'" });
+    const shown = (text: string): Promise<void> =>
+      client.until(() =>
+        client.iopub.some(
+          ({ parent, content }) => parent["msg_id"] === id && (content["text"] ?? "").includes(text),
+        ),
+      );
+    await shown("stuck");
+    await client.interrupt();
+    await shown("Code that ran while no cell did was stopped");
+    await healthy();
+  });
+
+  it("goes on with what waited behind it", async () => {
+    await client.execute(`let ran: number[] = [];
+      setImmediate(() => ran.push(1)); setImmediate(() => { console.log("stuck"); while (true) {} });
+      setImmediate(() => ran.push(2)); setTimeout(() => ran.push(3), 1);`);
+    await client.until(() => client.iopub.slice(-3).some(({ content }) => content["text"] === "stuck\n"));
+    await client.interrupt();
+    expect(
+      (await client.execute("await new Promise((r) => setTimeout(r, 5)); ran.sort()")).result?.["data"],
+    ).toEqual({
+      "text/plain": "[ 1, 2, 3 ]",
+    });
+  });
+});
+
+describe("a stop that breaks the event loop", () => {
+  it("ends the process with a clear word, and the next cell starts afresh", async () => {
+    const mortal = await RawClient.start({ env: UNCHECKED });
+    const id = await mortal.executeLater(`require("node:fs").stat = () => {};
+      require("node:module").syncBuiltinESMExports(); console.log("begun"); while (true) {}`);
+    await mortal.until(() => mortal.iopub.some(({ content }) => content["text"] === "begun\n"));
+    await mortal.interrupt();
+    const { error, stderr } = await mortal.outcome(id);
+    expect(error).toMatchObject({ ename: "ProcessDied" });
+    expect(stderr).toMatch(/Stopping has left Node's event loop broken. The process is replaced/);
+    expect((await mortal.execute("1 + 1")).result?.["data"]).toEqual({ "text/plain": "2" });
+    await mortal.stop();
+  });
+});
+
 describe("while a loop runs", () => {
   it("answers heartbeat, control, completion, inspection and is_complete; prints arrive", async () => {
     const id = await client.executeLater("for (let i = 0; ; i++) if (i % 1e7 === 0) console.log(i);");
@@ -189,8 +287,7 @@ describe("soak", () => {
       const { outcome, took } = await stop(code, random(40));
       expect(outcome.error).toMatchObject({ ename: "Interrupted" });
       times.push(took);
-      const { result } = await client.execute(HEALTH);
-      expect(result?.["data"]).toEqual({ "text/plain": "123" });
+      await healthy();
     }
     expect(times.sort((a, b) => a - b)[50]).toBeLessThan(500);
   }, 180_000);
