@@ -14,9 +14,12 @@ export interface TableOptions {
   readonly lessIsBetter?: readonly string[];
   /** Columns where neither more nor less is better, as a cost that was set: nothing of them is bold. */
   readonly unranked?: readonly string[];
+  /** A column of `by`: the best is sought among the lines of one value, e.g. of one segment. Default: among all. */
+  readonly bestWithin?: string;
   /** Independent unit of the intervals; rows of a unit are averaged first. Default "seed". */
   readonly unit?: string;
-  readonly digits?: number;
+  /** Decimals, of all columns or by column; default 3. */
+  readonly digits?: number | Readonly<Record<string, number>>;
   readonly caption?: string;
   /** Said above the table, e.g. that it is stale. */
   readonly warning?: string;
@@ -28,6 +31,8 @@ export interface TableCell {
   readonly high: number;
   readonly units: number;
   readonly isBest: boolean;
+  /** Decimals to show. */
+  readonly digits: number;
 }
 
 export interface Table {
@@ -47,7 +52,7 @@ export interface Table {
 /** @throws TypeError when a value column holds no number at all. */
 export function table(rows: readonly Row[], options: TableOptions): Table {
   const { values, lessIsBetter = [], unranked = [], unit = "seed", digits = 3 } = options;
-  const { caption = "", warning = "" } = options;
+  const { bestWithin, caption = "", warning = "" } = options;
   const by = typeof options.by === "string" ? [options.by] : options.by;
   for (const column of values) {
     if (rows.length > 0 && !rows.some((row) => Number.isFinite(numberAt(row, column)))) {
@@ -60,14 +65,22 @@ export function table(rows: readonly Row[], options: TableOptions): Table {
     ...groupBy(rows, (row) => JSON.stringify(by.map((column) => textAt(row, column)))).values(),
   ];
   const raw = groups.map((group) => values.map((column) => summarise(group, column, unit)));
-  const bests = values.map((column, i) => {
-    if (unranked.includes(column)) return Number.NaN;
-    const means = raw.map((line) => line[i]!.mean).filter(Number.isFinite);
-    return lessIsBetter.includes(column) ? Math.min(...means) : Math.max(...means);
-  });
+  const contests = groups.map((group) => (bestWithin === undefined ? "" : textAt(group[0]!, bestWithin)));
+  const isBest = (g: number, i: number): boolean => {
+    const column = values[i]!;
+    if (unranked.includes(column)) return false;
+    const rivals = raw
+      .filter((_, other) => contests[other] === contests[g])
+      .map((line) => line[i]!.mean)
+      .filter(Number.isFinite);
+    const [least, most] = [Math.min(...rivals), Math.max(...rivals)];
+    // Where all are equal, none is best.
+    return least < most && raw[g]![i]!.mean === (lessIsBetter.includes(column) ? least : most);
+  };
+  const digitsOf = (column: string) => (typeof digits === "number" ? digits : (digits[column] ?? 3));
   const lines = groups.map((group, g) => ({
     names: by.map((column) => textAt(group[0]!, column)),
-    cells: raw[g]!.map((cell, i) => ({ ...cell, isBest: groups.length > 1 && cell.mean === bests[i] })),
+    cells: raw[g]!.map((cell, i) => ({ ...cell, isBest: isBest(g, i), digits: digitsOf(values[i]!) })),
   }));
   const self: Table = {
     caption,
@@ -76,15 +89,19 @@ export function table(rows: readonly Row[], options: TableOptions): Table {
     lines,
     rows,
     csv: () => tableCsv(self),
-    latex: () => tableLatex(self, by.length, digits),
-    markdown: () => tableMarkdown(self, digits),
-    html: () => tableHtml(self, by.length, digits),
+    latex: () => tableLatex(self, by.length),
+    markdown: () => tableMarkdown(self),
+    html: () => tableHtml(self, by.length),
     [Symbol.for("Jupyter.display")]: () => ({ "text/html": self.html(), "text/plain": self.markdown() }),
   };
   return Object.freeze(self);
 }
 
-function summarise(group: readonly Row[], column: string, unit: string): Omit<TableCell, "isBest"> {
+function summarise(
+  group: readonly Row[],
+  column: string,
+  unit: string,
+): Omit<TableCell, "isBest" | "digits"> {
   const units = [...groupBy(group, (row) => textAt(row, unit)).values()]
     .map((part) => part.map((row) => numberAt(row, column)).filter(Number.isFinite))
     .filter((part) => part.length > 0)
@@ -97,10 +114,10 @@ const half = (cell: TableCell) => (cell.high - cell.low) / 2;
 const hasInterval = (cell: TableCell) => cell.units > 1 && cell.high > cell.low;
 
 /** Fewer decimals where the number is large: 4096, 123.4, 0.842. */
-function places(cell: TableCell, digits: number): number {
+function places(cell: TableCell): number {
   const size = Math.abs(cell.mean);
   if (size >= 1000 || (Number.isInteger(cell.mean) && !hasInterval(cell))) return 0;
-  return size >= 100 ? Math.min(1, digits) : digits;
+  return size >= 100 ? Math.min(1, cell.digits) : cell.digits;
 }
 
 function tableCsv(self: Table): string {
@@ -152,11 +169,11 @@ const latexEscapes: Readonly<Record<string, string>> = {
 };
 const latexText = (text: string) => text.replace(/[\\&%$#_{}~^<>]/g, (letter) => latexEscapes[letter]!);
 
-function tableLatex(self: Table, by: number, digits: number): string {
+function tableLatex(self: Table, by: number): string {
   const cells = (cell: TableCell) => {
     if (!Number.isFinite(cell.mean)) return "--";
-    const mean = cell.mean.toFixed(places(cell, digits));
-    const spread = hasInterval(cell) ? ` \\pm ${half(cell).toFixed(places(cell, digits))}` : "";
+    const mean = cell.mean.toFixed(places(cell));
+    const spread = hasInterval(cell) ? ` \\pm ${half(cell).toFixed(places(cell))}` : "";
     return cell.isBest ? `$\\mathbf{${mean}}${spread}$` : `$${mean}${spread}$`;
   };
   return [
@@ -178,16 +195,16 @@ function tableLatex(self: Table, by: number, digits: number): string {
   ].join("\n");
 }
 
-function cellText(cell: TableCell, digits: number): string {
+function cellText(cell: TableCell): string {
   if (!Number.isFinite(cell.mean)) return "–";
-  const decimals = places(cell, digits);
+  const decimals = places(cell);
   return cell.mean.toFixed(decimals) + (hasInterval(cell) ? ` ± ${half(cell).toFixed(decimals)}` : "");
 }
 
-function tableMarkdown(self: Table, digits: number): string {
+function tableMarkdown(self: Table): string {
   const lines = self.lines.map((line) => [
     ...line.names.map((name) => name.replaceAll("|", "\\|")),
-    ...line.cells.map((cell) => (cell.isBest ? `**${cellText(cell, digits)}**` : cellText(cell, digits))),
+    ...line.cells.map((cell) => (cell.isBest ? `**${cellText(cell)}**` : cellText(cell))),
   ]);
   const rows = [self.header, self.header.map(() => "---"), ...lines].map((line) => `| ${line.join(" | ")} |`);
   return [
@@ -205,7 +222,7 @@ export const escapeHtml = (text: string): string =>
     .replaceAll('"', "&quot;")
     .replaceAll("'", "&#39;");
 
-function tableHtml(self: Table, by: number, digits: number): string {
+function tableHtml(self: Table, by: number): string {
   const head = self.header
     .map((name, i) => `<th style="text-align:${i < by ? "left" : "right"}">${escapeHtml(name)}</th>`)
     .join("");
@@ -213,8 +230,8 @@ function tableHtml(self: Table, by: number, digits: number): string {
     .map((line) => {
       const names = line.names.map((name) => `<td style="text-align:left">${escapeHtml(name)}</td>`);
       const cells = line.cells.map((cell) => {
-        const text = escapeHtml(cellText(cell, digits));
-        const title = `${cell.units} units, [${cell.low.toFixed(digits)}, ${cell.high.toFixed(digits)}]`;
+        const text = escapeHtml(cellText(cell));
+        const title = `${cell.units} units, [${cell.low.toFixed(cell.digits)}, ${cell.high.toFixed(cell.digits)}]`;
         return `<td style="text-align:right;font-variant-numeric:tabular-nums" title="${escapeHtml(title)}">${cell.isBest ? `<b>${text}</b>` : text}</td>`;
       });
       return `<tr>${names.join("")}${cells.join("")}</tr>`;

@@ -54,6 +54,8 @@ function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
   const numQueries = new Set(cells.map((cell) => cell.query)).size;
   const side = Math.max(8, Math.min(26, Math.floor((panel ? 180 : 400) / numQueries)));
   const isLabelled = numQueries <= 12 && !panel;
+  // Round corners of small cells would only make a pattern of dots.
+  const cornerRadius = side >= 14 ? 1.5 : 0;
   const highest = Math.max(...cells.map((cell) => cell.frequency));
   // A line of the picture is a row of lists: a saved notebook writes one line of text a value.
   const lines = [...groupBy(cells, (cell) => `${cell.panel}|${cell.query}`).values()].map((line) => ({
@@ -85,7 +87,7 @@ function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
     height: options.height ?? { step: isLabelled ? 26 : side },
     layer: [
       {
-        mark: { type: "rect", cornerRadius: 1.5, aria: false },
+        mark: { type: "rect", cornerRadius, aria: false },
         encoding: {
           x,
           y,
@@ -109,7 +111,7 @@ function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
           { calculate: "datum.chunk === 0 ? 'sink' : 'newest'", as: "role" },
           { filter: "datum.chunk === 0 || datum.chunk === datum.query - 1" },
         ],
-        mark: { type: "rect", filled: false, cornerRadius: 1.5, strokeWidth: 1.5, opacity: 1, aria: false },
+        mark: { type: "rect", filled: false, cornerRadius, strokeWidth: 1.5, opacity: 1, aria: false },
         encoding: {
           x,
           y,

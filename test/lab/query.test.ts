@@ -122,6 +122,25 @@ describe("a table", () => {
     );
   });
 
+  it("seeks the best within a group, none among equals, with decimals by column", () => {
+    const half = [0, 1].flatMap((part) =>
+      rows.map((row) => ({ ...row, part, score: row.score - part * 0.3, seconds: 3.0625 + part })),
+    );
+    const grouped = table(half, {
+      by: ["method", "part"],
+      values: ["score", "seconds"],
+      bestWithin: "part",
+      digits: { seconds: 1 },
+    });
+    expect(grouped.lines.map(({ names, cells }) => [...names, ...cells.map((cell) => cell.isBest)])).toEqual([
+      ["teacher_forcing", "0", false, false],
+      ["resampling & co", "0", true, false],
+      ["teacher_forcing", "1", false, false],
+      ["resampling & co", "1", true, false],
+    ]);
+    expect(grouped.markdown()).toContain("| resampling & co | 1 | **0.520 ± 0.020** | 4.1 |");
+  });
+
   it("prints no bold where neither more nor less is better", () => {
     const lines = table(rows, { by: "method", values: ["score", "seconds"], unranked: ["seconds"] }).lines;
     expect(lines.map(({ cells }) => cells.map(({ isBest }) => isBest))).toEqual([

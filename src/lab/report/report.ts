@@ -132,6 +132,8 @@ export function makeReport(
       script: isInteractive && hasFigures ? await reportScript() : undefined,
     });
   };
+  /** Where it was written last, as the caller named it. */
+  let written = "";
   return Object.freeze({
     title,
     html,
@@ -142,11 +144,16 @@ export function makeReport(
       const temporary = `${target}.${process.pid}.tmp`;
       writeFileSync(temporary, text);
       renameSync(temporary, target);
+      written = path;
       return target;
     },
     [Symbol.for("Jupyter.display")]: () => ({
-      "text/html": `<p><b>Report</b> ${escapeHtml(title)}: write it with <code>await page.write("data/reports/name.html")</code>.</p>`,
-      "text/plain": `Report ${title}`,
+      "text/html": `<p><b>Report</b> ${escapeHtml(title)}: ${
+        written === ""
+          ? 'write it with <code>await page.write("data/reports/name.html")</code>'
+          : `in <code>${escapeHtml(written)}</code>`
+      }.</p>`,
+      "text/plain": `Report ${title}${written === "" ? "" : `: in ${written}`}`,
     }),
   });
 }
