@@ -24,7 +24,7 @@ const LOOK_MS = 1;
 /** From then on the code of Node that works for the user's is struck too, if it is not what holds the event loop together. */
 const PATIENCE_MS = 500;
 /** After looking for so long anything is struck: code that never ends has been at work, and the probe tells of the damage. */
-const LAST_RESORT_MS = 2000;
+const LAST_RESORT_MS = 5000;
 /**
  * On a starved machine the main thread may be willing and not have had its turn. This thread sees that by its own lateness,
  * and then asks again, a few times, so that `finally` blocks get their time.
@@ -32,7 +32,7 @@ const LAST_RESORT_MS = 2000;
 const LATE_MS = 15;
 const MAX_POSTPONED = 6;
 /** Such terminations without any effect: what turns round is the broken event loop itself. */
-const MAX_BLOWS = 3;
+const MAX_BLOWS = 1;
 const BROKEN =
   "\n[kernel] Stopping has left Node's event loop broken. The process is replaced; variables are lost.\n";
 /** Time for the event loop to show that it has survived a termination, in beats that a starved machine stretches. */

@@ -97,7 +97,7 @@ describe("the stop button", () => {
     const { outcome, took } = await stop(code);
     expect(outcome.error).toMatchObject({ ename: "Interrupted" });
     expect(outcome.reply["status"]).toBe("error");
-    expect(took).toBeLessThan(2000);
+    expect(took).toBeLessThan(6000); // On a machine with ten times the work that it can do; the benchmark has the figure.
     await healthy();
   });
 
