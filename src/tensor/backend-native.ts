@@ -13,7 +13,7 @@ import { packageRoot } from "./package-root.ts";
 
 interface Addon {
   open(args: Float64Array): void;
-  run(op: number, threads: number): void;
+  run(op: number, threads: number, work: number): void;
   address(buffer: ArrayBuffer): number;
   names(): string[];
   isas(): string[];
@@ -125,8 +125,8 @@ export function nativeEngine({ poolBytes = Math.min(512 * 2 ** 20, totalmem() / 
     bytes(chunk, length) {
       return new Uint8Array((chunk as NativeChunk).buffer, (chunk as NativeChunk).offset, length);
     },
-    run(op, onAllThreads) {
-      addon.run(op, onAllThreads ? threads : 1);
+    run(op, work) {
+      addon.run(op, threads, work);
     },
     memory() {
       // The collector knows what lives: buffers of the process less what waits in the pool.

@@ -32,6 +32,8 @@ const PAGE = 65536;
 const MAX_ARGS = 8192;
 const STACK_BYTES = 262144;
 const MAX_THREADS = 16;
+/** Below this many floating point operations one thread is faster than waking the others. */
+const SMALL_WORK = 400_000;
 /** From this much live memory on, the collector is asked to look for dead tensors now and then. */
 const COLLECT_FROM = 2 ** 30;
 const COLLECT_EVERY = 2 ** 29;
@@ -161,7 +163,8 @@ export function wasmEngine(): Engine {
     floats: (chunk, length) => new Float32Array(memory.buffer, chunk.pointer, length),
     ints: (chunk, length) => new Int32Array(memory.buffer, chunk.pointer, length),
     bytes: (chunk, length) => new Uint8Array(memory.buffer, chunk.pointer, length),
-    run(op, onAllThreads) {
+    run(op, work) {
+      const onAllThreads = work >= SMALL_WORK && threads > 1;
       if (onAllThreads && started < threads - 1) start();
       wasm.run(op, onAllThreads ? threads : 1);
     },

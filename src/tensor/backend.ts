@@ -37,8 +37,8 @@ export interface Engine {
   floats(chunk: Chunk, length: number): Float32Array;
   ints(chunk: Chunk, length: number): Int32Array;
   bytes(chunk: Chunk, length: number): Uint8Array;
-  /** Runs op with the first values of `args`, on one thread or on all. */
-  run(op: number, onAllThreads: boolean): void;
+  /** Runs op with the first values of `args`, on as many threads as its work (floating point operations) deserves. */
+  run(op: number, work: number): void;
   /** Bytes held for live tensors and in the free pool. */
   memory(): { live: number; pooled: number };
   /** Called when a block that nothing reaches must give its chunk back; engines whose memory V8 collects ignore it. */
@@ -66,8 +66,6 @@ class Block {
   }
 }
 
-/** Below this many floating point operations (or element visits x 8) one thread is faster than waking the others. */
-const SMALL_WORK = 400_000;
 const STAGING_BYTES = 1 << 20;
 
 export function bytesPerElement(dtype: DataType): number {
@@ -89,6 +87,8 @@ export function sizeClass(bytes: number): number {
 
 export class EngineBackend extends tf.KernelBackend {
   readonly engine: Engine;
+  /** Of the inputs of matrix products; `setPrecision` changes it. */
+  precision: "float32" | "bf16" = "float32";
   /** Blocks of data ids made by another backend and moved here. */
   #moved = new WeakMap<object, Block>();
   #live = 0;
@@ -244,7 +244,7 @@ export class EngineBackend extends tf.KernelBackend {
   // --- calling kernels -----------------------------------------------------------------------------------------
 
   /**
-   * Runs the C++ kernel `op`. `work` is about the number of floating point operations: small ops run on one thread.
+   * Runs the C++ kernel `op`. `work` is about the number of floating point operations (or element visits x 8): small ops run on one thread.
    * Tensors among the arguments become pointers, typed arrays are copied to where the kernel can read them, booleans
    * become 0 or 1, null a null pointer. Tensors given here cannot be collected before the kernel is done.
    */
@@ -280,7 +280,7 @@ export class EngineBackend extends tf.KernelBackend {
         args[i] = chunk.pointer + at;
       }
     }
-    engine.run(index, work >= SMALL_WORK && engine.threads > 1);
+    engine.run(index, work);
     if (extra !== undefined) for (const chunk of extra) engine.release(chunk);
     this.pinned = undefined;
   }

@@ -56,6 +56,7 @@ function applyPrecision(backend: EngineBackend, precision: Precision): void {
     );
   }
   backend.call("set_precision", 0, precision === "bf16");
+  backend.precision = precision;
   inUse = precision;
 }
 

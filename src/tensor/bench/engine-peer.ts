@@ -6,6 +6,7 @@
 import { createInterface } from "node:readline";
 import type { EngineBackend } from "../backend.ts";
 import { type Precision, setThreads, useDevice } from "../device.ts";
+import { runFused } from "../ops/fused.ts";
 import { type Tensor, tf } from "../tf.ts";
 import { ditRef } from "./dit-ref.ts";
 import { BATCH, STEP_PRODUCTS } from "./works.ts";
@@ -29,7 +30,8 @@ function stepProducts(): () => void {
       for (let i = 0; i < count; i++) {
         tf.matMul(x, w, false, true).dispose();
         tf.matMul(dy, w).dispose();
-        tf.matMul(dy, x, true, false).dispose();
+        // The kernel of a layer's gradient, which a plain product of this shape does not take.
+        tf.dispose(runFused("Fused.LinearGradWeight", { x, dy }, { withBias: false }));
       }
     }
   };

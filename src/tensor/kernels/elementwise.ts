@@ -65,6 +65,12 @@ export function binary(
   return out;
 }
 
+/** sum += x, both float32 and of one shape. */
+export function addInPlace(backend: EngineBackend, sum: TensorInfo, x: TensorInfo): void {
+  const n = sizeOf(sum.shape);
+  if (n > 0) backend.call("f32_add", n * 8, 1, n, 1, 1, sum, x, sum);
+}
+
 type Pair = { a: TensorInfo; b: TensorInfo };
 
 /** Kernels of two tensors of one type, with the types they have C++ for. */

@@ -115,14 +115,16 @@ napi_value Open(napi_env env, napi_callback_info info) {
   return undefined(env);
 }
 
-// run(op: number, threads: number)
+// run(op: number, threads: number, work: number)
 napi_value Run(napi_env env, napi_callback_info info) {
-  napi_value v[2];
-  size_t n = 2;
+  napi_value v[3];
+  size_t n = 3;
   napi_get_cb_info(env, info, &n, v, nullptr, nullptr);
   int32_t op = -1, threads = 1;
+  double work = 0;
   napi_get_value_int32(env, v[0], &op);
   napi_get_value_int32(env, v[1], &threads);
+  napi_get_value_double(env, v[2], &work);
   void* p = nullptr;
   napi_get_instance_data(env, &p);
   State* s = static_cast<State*>(p);
@@ -130,7 +132,7 @@ napi_value Run(napi_env env, napi_callback_info info) {
     napi_throw_range_error(env, nullptr, "internal: no such native op");
     return nullptr;
   }
-  pool_run(s->entry(op).run, s->args, threads);
+  pool_run(s->entry(op), s->args, threads, work);
   return nullptr;
 }
 

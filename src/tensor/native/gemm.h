@@ -35,7 +35,7 @@ struct Gemm {
   const float* bias = 0;      // [n], added after alpha
   int activation = ACT_NONE;  // applied last
   float* pre = 0;             // where the value before the activation goes (leading dimension ldc), or null
-  const float* packed = 0;    // B packed once by pack_b_all
+  const float* packed = 0;    // B packed once by pack_b_all, in the precision still in use
   float* row_sums = 0;        // [m], or null: receives the sums of the rows of op(A)
 };
 
@@ -238,7 +238,7 @@ static ZT_INLINE long packed_depth(long k) { return bf16_on ? (k + 1) / 2 : k; }
 static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc, long k, const float* pb, float* pa) {
   for (long ic = m0; ic < m1; ic += MC) {
     long mc = m1 - ic < MC ? m1 - ic : MC;
-    if (bf16_on && !g.packed) {
+    if (bf16_on) {
       gemm_rows_bf16(g, ic, mc, jc, n, pc, k, (const uint32_t*)pb, (uint32_t*)pa);
       continue;
     }
@@ -254,20 +254,36 @@ static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc
   }
 }
 
-static ZT_INLINE long packed_size(long n, long k) { return (n + NR - 1) / NR * NR * k; }
-// Floats of the whole of B in packed form, the layout `Gemm::packed` reads: blocks of NC columns, in them blocks of KC.
-static void pack_b_all(bool tb, long k, long n, const float* b, long ldb, float* o, Team& team) {
-  for (long jc = 0; jc < n; jc += NC) {
-    long nc = n - jc < NC ? n - jc : NC, panels = (nc + NR - 1) / NR;
-    for (long pc = 0; pc < k; pc += KC) {
-      long kc = k - pc < KC ? k - pc : KC, from, to;
-      team.range(panels, from, to);
-      long n0 = from * NR, n1 = to * NR < nc ? to * NR : nc;
-      if (n1 > n0)
-        pack_b(tb, kc, n1 - n0, tb ? b + (jc + n0) * ldb + pc : b + pc * ldb + jc + n0, ldb, o + n0 * kc);
-      o += panels * NR * kc;
-    }
+// B in blocks as `gemm_block` reads them: stripes of NC columns, in them blocks of the depth in use.
+struct PackedBlocks {
+  const Gemm& g;
+  long depth;
+  float* at;
+  ZT_INLINE long width(long jc) const { return g.n - jc < NC ? (g.n - jc + NR - 1) / NR * NR : (long)NC; }
+  ZT_INLINE float* block(long jc, long pc) const { return at + jc * packed_depth(g.k) + width(jc) * packed_depth(pc); }
+  ZT_INLINE size_t size() const { return (size_t)(g.n + NR - 1) / NR * NR * packed_depth(g.k); }
+  // Panel i of all, counted through the stripes and in each through its blocks.
+  ZT_INLINE long panels() const { return (g.n + NR - 1) / NR * ((g.k + depth - 1) / depth); }
+  ZT_INLINE void pack(long i) const {
+    const long blocks = (g.k + depth - 1) / depth, jc = i / (NC / NR * blocks) * NC, in_stripe = width(jc) / NR;
+    i -= jc / NR * blocks;
+    const long pc = i / in_stripe * depth, j = jc + i % in_stripe * NR;
+    const long k = g.k - pc < depth ? g.k - pc : depth, n = g.n - j < NR ? g.n - j : (long)NR;
+    pack_block(g.tb, k, n, g.tb ? g.b + j * g.ldb + pc : g.b + pc * g.ldb + j, g.ldb,
+               block(jc, pc) + (j - jc) * packed_depth(k));
   }
+};
+
+// Floats that suffice for B in packed form.
+static ZT_INLINE long packed_size(long n, long k) { return (n + NR - 1) / NR * NR * k; }
+// The whole of B for `Gemm::packed`, in the precision in use.
+static void pack_b_all(bool tb, long k, long n, const float* b, long ldb, float* o, Team& team) {
+  Gemm g;
+  g.tb = tb, g.n = n, g.k = k, g.b = b, g.ldb = ldb;
+  const PackedBlocks blocks = {g, block_depth(), o};
+  long from, to;
+  team.range(blocks.panels(), from, to);
+  for (long i = from; i < to; i++) blocks.pack(i);
 }
 
 // k == 0 and the finish of it: C is bias and activation of zero (or of C).
@@ -292,13 +308,13 @@ static void gemm_part(const Gemm& g, long m0, long m1, long n0, long n1, Team& t
   for (long jc = n0; jc < n1;) {
     // Blocks of columns begin at multiples of NC, so that the packed layout can be addressed.
     long end = (jc / NC + 1) * NC < n1 ? (jc / NC + 1) * NC : n1, n = end - jc;
-    const long depth = g.packed ? (long)KC : block_depth();
+    const long depth = block_depth();
     for (long pc = 0; pc < g.k; pc += depth) {
       long k = g.k - pc < depth ? g.k - pc : depth;
       const float* block = pb;
       if (g.packed) {
-        long c0 = jc / NC * NC, width = g.n - c0 < NC ? (g.n - c0 + NR - 1) / NR * NR : NC;
-        block = g.packed + c0 * g.k + width * pc + (jc - c0) * k;
+        const long c0 = jc / NC * NC;
+        block = PackedBlocks{g, depth, (float*)g.packed}.block(c0, pc) + (jc - c0) * packed_depth(k);
       } else {
         pack_block(g.tb, k, n, g.tb ? g.b + jc * g.ldb + pc : g.b + pc * g.ldb + jc, g.ldb, pb);
       }
@@ -312,11 +328,27 @@ static void gemm_part(const Gemm& g, long m0, long m1, long n0, long n1, Team& t
 // By this thread alone: for use inside fused kernels.
 static void gemm_serial(const Gemm& g, Team& team) { gemm_part(g, 0, g.m, 0, g.n, team); }
 
+// All blocks of B lie packed in common scratch: blocks of rows go to whoever is free, and C is written while it is in cache.
+static void gemm_shared(const Gemm& g, const PackedBlocks& blocks, Team& team) {
+  team.each(blocks.panels(), [&](long i) { blocks.pack(i); });
+  team.barrier();
+  char* mark = team.mark();
+  float* pa = team.scratch((size_t)KC * (MC + MR));
+  team.each((g.m + MC - 1) / MC, [&](long i) {
+    const long m0 = i * MC, m1 = m0 + MC < g.m ? m0 + MC : g.m;
+    for (long jc = 0; jc < g.n; jc += NC)
+      for (long pc = 0; pc < g.k; pc += blocks.depth)
+        gemm_block(g, m0, m1, jc, g.n - jc < NC ? g.n - jc : (long)NC, pc, g.k - pc < blocks.depth ? g.k - pc : blocks.depth,
+                   blocks.block(jc, pc), pa);
+  });
+  team.release(mark);
+}
+
 // By the whole team: all threads call it with the same arguments. Ends with a barrier: C is complete for everybody.
 static void gemm(const Gemm& g, Team& team) {
-  if (team.count == 1) return gemm_serial(g, team);
-  long rows = (g.m + MR - 1) / MR, columns = (g.n + NR - 1) / NR, from, to;
-  if (rows < 3L * team.count && columns > rows) {
+  const long rows = (g.m + MR - 1) / MR, columns = (g.n + NR - 1) / NR;
+  long from, to;
+  if (team.count > 1 && rows < 3L * team.count && columns > rows) {
     team.range(g.n, from, to, NR);
     gemm_part(g, 0, g.m, from, to, team);
     return team.barrier();
@@ -326,8 +358,15 @@ static void gemm(const Gemm& g, Team& team) {
     gemm_part(g, from, to, 0, g.n, team);
     return team.barrier();
   }
-  char* mark = team.mark();
   char* common = team.common;
+  const PackedBlocks whole = {g, block_depth(), 0};
+  if (float* at = team.shared(whole.size())) {
+    gemm_shared(g, {g, whole.depth, at}, team);
+    team.common = common;
+    return team.barrier();
+  }
+  if (team.count == 1) return gemm_serial(g, team);
+  char* mark = team.mark();
   float* pa = team.scratch((size_t)KC * (MC + MR));
   // Two buffers: a thread may pack the next block while another still multiplies by this one.
   size_t room = (size_t)KC * (NC + NR);
@@ -349,6 +388,39 @@ static void gemm(const Gemm& g, Team& team) {
     }
   }
   team.release(mark);
+  team.common = common;
+  team.barrier();
+}
+
+// A deep product with a small result: stretches of depth go to whoever is free, and their results are added in order. How
+// many there are depends on the depth and the size of C alone. C has no bias and no activation here.
+static void gemm_deep(const Gemm& g, Team& team) {
+  enum { STRETCH = 1024 };
+  const long stretches = (g.k + STRETCH - 1) / STRETCH, size = g.m * g.n, sums = g.row_sums ? g.m : 0;
+  char* common = team.common;
+  float* parts = stretches > 1 && stretches <= 8 ? team.shared((size_t)(stretches - 1) * (size + sums)) : 0;
+  if (!parts) return gemm(g, team);
+  team.each(stretches, [&](long i) {
+    Gemm part = g;
+    part.k = g.k - i * STRETCH < STRETCH ? g.k - i * STRETCH : (long)STRETCH;
+    part.a = g.a + i * STRETCH * (g.ta ? g.lda : 1);
+    part.b = g.b + i * STRETCH * (g.tb ? 1 : g.ldb);
+    if (i > 0) {
+      part.c = parts + (i - 1) * (size + sums);
+      part.ldc = g.n;
+      if (sums) part.row_sums = part.c + size;
+    }
+    gemm_serial(part, team);
+  });
+  team.barrier();
+  long from, to;
+  team.range(g.m, from, to);
+  for (long r = from; r < to; r++)
+    for (long i = 0; i + 1 < stretches; i++) {
+      const float* part = parts + i * (size + sums);
+      map2(g.c + r * g.ldc, part + r * g.n, g.c + r * g.ldc, g.n, [](vf c, vf p) { return c + p; });
+      if (sums) g.row_sums[r] += part[size + r];
+    }
   team.common = common;
   team.barrier();
 }

@@ -15,8 +15,21 @@
 #endif
 
 namespace ZT_NS {
-#define ZT_ENTRY(name) {#name, name},
-static const OpEntry entries[] = {ZT_OPS(ZT_ENTRY)};
+// The ops that may be run in parts (`OpEntry::splits`).
+#define ZT_SPLIT_OPS(X)                                                                                            \
+  X(activation) X(activation_grad) X(append_cache) X(attention) X(attention_grad) X(copy) X(f32_add) X(f32_mul)      \
+  X(f32_sub) X(flow_matching_loss_grad) X(gated_residual) X(gated_residual_grad) X(layer_norm)                        \
+  X(layer_norm_modulate_grad) X(matmul_packed) X(norm_rope) X(patches) X(pool_keys) X(pool_keys_grad)
+constexpr bool same(const char* a, const char* b) {
+  for (; *a && *a == *b; a++) b++;
+  return *a == *b;
+}
+constexpr bool splits(const char* name) {
+#define ZT_IS(op) same(name, #op) ||
+  return ZT_SPLIT_OPS(ZT_IS) false;
+}
+#define ZT_ENTRY(name) {#name, name, splits(#name)},
+static constexpr OpEntry entries[] = {ZT_OPS(ZT_ENTRY)};
 }  // namespace ZT_NS
 
 extern "C" const OpEntry* ZT_TABLE(int* count) {

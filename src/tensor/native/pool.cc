@@ -28,6 +28,9 @@ void relax() {
 #endif
 }
 
+// Of a worker between ops, about 50 us: JavaScript takes less from one op to the next.
+enum { SPINS = 3000 };
+
 // A team member is never far behind: spin a little, then sleep, because on a busy machine the member may be waiting for
 // the very core that spins.
 std::atomic<int> dozing{0};
@@ -75,27 +78,56 @@ Team team_of(int index, int count, char* own, char* common, Barrier* gate) {
   return t;
 }
 
+// Two ways to run an op on several threads:
+//
+//   together  every thread runs its share and may meet the others at barriers, so all of them must come;
+//   in parts  the op is cut into parts, and the caller takes one after the other. A worker that is awake helps itself to
+//             the next; one that is late, asleep or without a core is not waited for. So an op is never slower than on
+//             one thread, however busy the machine is.
 struct Pool {
   std::mutex busy;  // held by the JavaScript thread that runs an op
   std::mutex sleep;
   std::condition_variable morning;
-  std::atomic<int> generation{0};
+  std::atomic<int> generation{0};  // of ops of both kinds
   std::atomic<int> sleepers{0};
-  int running = 0;  // workers that have not finished the op
+  int workers = 0;
+  char* common = reserve(ZT_COMMON_BYTES);
+
+  // The op that runs together.
+  std::atomic<int> meeting{0};  // its number
+  int running = 0;              // workers that have not finished it
   std::atomic<Op> op{nullptr};
   const double* args = nullptr;
   int count = 1;
-  int workers = 0;
   Barrier gate{};
-  char* common = reserve(ZT_COMMON_BYTES);
 
-  // `seen`: the generation when the thread was made; later ones are its jobs.
-  void work(int index, int seen) {
+  // The op that runs in parts: its fields are written while no worker is inside.
+  std::atomic<int> is_open{0};
+  int inside = 0;  // workers that are at it, or about to find out that it is closed
+  Op parted = nullptr;
+  const double* parted_args = nullptr;
+  int parts = 0;
+  std::atomic<int> next{0};
+
+  void run_parts(Op f, const double* a, int n, char* own) {
+    for (int i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n;) {
+      Team t = team_of(i, n, own, nullptr, nullptr);
+      f(a, t);
+    }
+  }
+  void help(char* own) {
+    __atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST);
+    if (is_open.load()) run_parts(parted, parted_args, parts, own);
+    if (__atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST) == 0) wake_word(&inside);
+  }
+
+  // `seen` and `met`: what was over when the thread was made.
+  void work(int index, int seen, int met) {
     char* own = reserve(ZT_OWN_BYTES);
     while (true) {
       int spins = 0;
       while (generation.load(std::memory_order_acquire) == seen) {
-        if (++spins < 3000) {
+        if (++spins < SPINS) {
           relax();
           continue;
         }
@@ -105,6 +137,13 @@ struct Pool {
         sleepers.fetch_sub(1);
       }
       seen = generation.load(std::memory_order_acquire);
+      const int now = meeting.load(std::memory_order_acquire);
+      if (now == met) {
+        help(own);
+        continue;
+      }
+      // No other op begins before this worker is through.
+      met = now;
       if (index < count) {
         Team t = team_of(index, count, own, common, &gate);
         op.load(std::memory_order_relaxed)(args, t);
@@ -116,7 +155,7 @@ struct Pool {
   bool grow(int wanted) {
     while (workers < wanted) {
       try {
-        std::thread(&Pool::work, this, workers + 1, generation.load()).detach();
+        std::thread(&Pool::work, this, workers + 1, generation.load(), meeting.load()).detach();
       } catch (...) {
         return workers > 0;
       }
@@ -124,22 +163,39 @@ struct Pool {
     }
     return true;
   }
+  void announce(bool to_sleepers) {
+    generation.fetch_add(1);
+    if (to_sleepers && sleepers.load() > 0) {
+      std::lock_guard<std::mutex> lock(sleep);
+      morning.notify_all();
+    }
+  }
 
-  void run(Op f, const double* a, int threads, char* own) {
+  void run_together(Op f, const double* a, int threads, char* own) {
     grow(threads - 1);
     count = threads <= workers + 1 ? threads : workers + 1;
     op.store(f, std::memory_order_relaxed);
     args = a;
-    gate.arrived = 0;
+    gate.arrived = gate.ticket = 0;
     __atomic_store_n(&running, workers, __ATOMIC_RELAXED);
-    generation.fetch_add(1);
-    if (sleepers.load() > 0) {
-      std::lock_guard<std::mutex> lock(sleep);
-      morning.notify_all();
-    }
+    meeting.fetch_add(1);
+    announce(true);
     Team t = team_of(0, count, own, common, &gate);
     f(a, t);
     for (int left; (left = __atomic_load_n(&running, __ATOMIC_ACQUIRE)) > 0;) wait_word(&running, left);
+  }
+
+  void run_in_parts(Op f, const double* a, int threads, int n, bool waking, char* own) {
+    grow(threads - 1);
+    parted = f;
+    parted_args = a;
+    parts = n;
+    next.store(0, std::memory_order_relaxed);
+    is_open.store(1);
+    announce(waking);
+    run_parts(f, a, n, own);
+    is_open.store(0);
+    for (int left; (left = __atomic_load_n(&inside, __ATOMIC_SEQ_CST)) > 0;) wait_word(&inside, left);
   }
 };
 
@@ -161,20 +217,28 @@ thread_local Alone alone;
 
 }  // namespace
 
-void pool_run(Op op, const double* args, int threads) {
+void pool_run(const OpEntry& entry, const double* args, int threads, double work) {
   if (!alone.own) {
     alone.own = reserve(ZT_OWN_BYTES);
     alone.common = reserve(ZT_COMMON_BYTES);
   }
-  if (threads > 1) {
+  // About how long one thread takes, at 100 operations per ns: below, the others are not worth telling (4 us), waking (40
+  // us), or waiting for (20 us).
+  const double least = entry.splits ? 4e5 : 2e6, waking = 4e6, part = 2e6;
+  if (threads > 1 && work >= least) {
     Pool* p = pool();
     if (p->busy.try_lock()) {
-      p->run(op, args, threads, alone.own);
+      if (entry.splits) {
+        const int each = work < 2 * part * threads ? 1 : work < 4 * part * threads ? 2 : 4;
+        p->run_in_parts(entry.run, args, threads, threads * each, work >= waking, alone.own);
+      } else {
+        p->run_together(entry.run, args, threads, alone.own);
+      }
       p->busy.unlock();
       return;
     }
   }
   static Barrier none;
   Team t = team_of(0, 1, alone.own, alone.common, &none);
-  op(args, t);
+  entry.run(args, t);
 }

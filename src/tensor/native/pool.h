@@ -2,6 +2,6 @@
 #pragma once
 #include "team.h"
 
-// Runs op on `threads` threads, the caller among them. If another JavaScript thread is using the pool, the op runs on
-// the caller alone: results do not depend on the number of threads.
-void pool_run(Op op, const double* args, int threads);
+// Runs an op of about `work` floating point operations on at most `threads` threads, the caller among them. If another
+// JavaScript thread is using the pool, the op runs on the caller alone: results do not depend on the number of threads.
+void pool_run(const OpEntry& op, const double* args, int threads, double work);

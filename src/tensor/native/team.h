@@ -11,6 +11,8 @@ struct alignas(64) Barrier {
   int arrived;
   int pad_[15];
   int phase;
+  int pad2_[15];
+  int ticket;  // items of the running loop that have been given out
 };
 
 // Waits on a full team; the native pool gives its own (spin, then yield), wasm another (spin, then futex).
@@ -23,16 +25,17 @@ struct Team {
   char* own_end;
   char* common;  // scratch shared by the team: every thread must take the same pieces in the same order
   char* common_end;
-  Barrier* gate;
-  WaitFn wait;  // returns when *word is no longer value, or earlier
+  Barrier* gate;  // null where a thread runs one part of an op after the other (see OpEntry): there nobody meets
+  WaitFn wait;    // returns when *word is no longer value, or earlier
   void (*wake)(int* word);
 
   // All threads of the team meet here.
   ZT_INLINE void barrier() {
-    if (count == 1) return;
+    if (count == 1 || !gate) return;
     int phase = __atomic_load_n(&gate->phase, __ATOMIC_RELAXED);
     if (__atomic_add_fetch(&gate->arrived, 1, __ATOMIC_ACQ_REL) == count) {
       __atomic_store_n(&gate->arrived, 0, __ATOMIC_RELAXED);
+      __atomic_store_n(&gate->ticket, 0, __ATOMIC_RELAXED);
       __atomic_store_n(&gate->phase, phase + 1, __ATOMIC_RELEASE);
       wake(&gate->phase);
       return;
@@ -71,12 +74,24 @@ struct Team {
     if (from > n) from = n;
     if (to > n) to = n;
   }
+  // f(i) for n independent items, each given to the thread that is free: one that has lost its core holds up one item.
+  // Between two such loops must lie a barrier.
+  template <typename F>
+  ZT_INLINE void each(long n, F f) {
+    if (count == 1 || !gate) {
+      for (long i = gate ? 0 : index; i < n; i += gate ? 1 : count) f(i);
+      return;
+    }
+    for (long i; (i = __atomic_fetch_add(&gate->ticket, 1, __ATOMIC_RELAXED)) < n;) f(i);
+  }
 };
 
 typedef void (*Op)(const double* args, Team& team);
 struct OpEntry {
   const char* name;
   Op run;
+  // Threads never meet in it and share no scratch: it may be run as any number of parts, one after the other too.
+  bool splits;
 };
 typedef const OpEntry* (*Table)(int* count);
 // Bytes of scratch: reserved per thread and per team. Native maps them lazily; wasm has them in its memory.

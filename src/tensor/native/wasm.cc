@@ -83,6 +83,7 @@ EXPORT void run(int op, int threads) {
   control.count = count;
   control.workers = workers;
   control.gate.arrived = 0;
+  control.gate.ticket = 0;
   __atomic_store_n(&control.running, workers, __ATOMIC_RELEASE);
   __atomic_add_fetch(&control.generation, 1, __ATOMIC_ACQ_REL);
   wake_word(&control.generation);

@@ -8,6 +8,7 @@
  * Gradients here are lazy: a gradient that nobody asked for (input images, rotary tables) costs nothing.
  */
 import { type Tensor, tf } from "../tf.ts";
+import { keepForNode, takeSum } from "./backward.ts";
 
 /** Inputs by name, outputs in order, plain attributes: what a fused kernel receives from `runFused`. */
 export type FusedInputs = Record<string, Tensor>;
@@ -41,9 +42,6 @@ export function runFused(name: string, inputs: FusedInputs, attributes: FusedAtt
   return Array.isArray(outputs) ? outputs : [outputs];
 }
 
-/** Tensors shared by the thunks of the node that the backward pass is at; the next node gives them back. */
-let shared: Tensor[] = [];
-
 /**
  * Puts one node on the tape.
  * @param inputs tensors that a gradient can flow to, by name
@@ -55,14 +53,12 @@ export function withGradient(
   forward: (save: (tensors: Tensor[]) => void) => Tensor,
   backward: (dy: Tensor, saved: Tensor[]) => Record<string, () => Tensor>,
 ): Tensor {
+  // Sampling: nothing goes through the tape, which costs as much as a small kernel.
+  if (!isRecording()) return tf.tidy(() => forward(() => {}));
   return tape().runKernelFunc({
     inputs,
     forwardFunc: (_, save) => forward(save),
-    backwardsFunc: (dy, saved) => {
-      for (const tensor of shared) tensor.dispose();
-      shared = [];
-      return backward(dy, saved);
-    },
+    backwardsFunc: backward,
   });
 }
 
@@ -71,25 +67,25 @@ export function withoutGradient(compute: () => Tensor): Tensor {
   return tape().runKernelFunc({ inputs: {}, forwardFunc: compute, backwardsFunc: () => ({}) });
 }
 
-function share(tensor: Tensor): Tensor {
-  shared.push(tf.keep(tensor));
-  return tensor;
-}
-
 /** A tensor that several thunks of one `backward` read, computed when the first of them is called. */
 export function once(compute: () => Tensor): () => Tensor {
   let result: Tensor | undefined;
   return () => {
-    result ??= share(compute());
+    result ??= keepForNode(compute());
     return result;
   };
 }
 
-/** Several gradients of one kernel, computed when the first of them is asked for. */
-export function together(compute: () => Tensor[]): (index: number) => () => Tensor {
+/**
+ * Several gradients of one kernel, computed when the first of them is asked for. Through `sum`, the first in order may be
+ * added in place to what other nodes gave (see `takeSum`).
+ */
+export function together(
+  compute: (sum: () => Tensor | undefined) => Tensor[],
+): (index: number) => () => Tensor {
   let results: Tensor[] | undefined;
   return (index) => () => {
-    results ??= compute().map(share);
+    results ??= compute(() => (index === 0 ? takeSum() : undefined)).map(keepForNode);
     return results[index]!.clone();
   };
 }

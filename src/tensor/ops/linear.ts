@@ -3,6 +3,7 @@ import { type EngineBackend, sizeOf, type TensorInfo } from "../backend.ts";
 import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf } from "../tf.ts";
 import { ACTIVATION_CODE, type Activation, activate } from "./activation.ts";
+import { takeSum } from "./backward.ts";
 import {
   type FusedInputs,
   hasKernel,
@@ -72,7 +73,10 @@ export function linear(
         runFused("Fused.LinearGradWeight", { x: x0!, dy: dPre() }, { withBias: !!bias }),
       );
       return {
-        x: () => runFused("Fused.LinearGradInput", { dy: dPre(), weight: w0! }, { shape: x.shape })[0]!,
+        x: () => {
+          const inputGradients = { dy: dPre(), weight: w0! };
+          return runFused("Fused.LinearGradInput", inputGradients, { shape: x.shape, sum: takeSum() })[0]!;
+        },
         weight: parameters(0),
         bias: parameters(1),
       };
@@ -86,6 +90,8 @@ interface Product {
   readonly activation?: Activation;
   /** Receives the value before the activation. */
   readonly before?: TensorInfo;
+  /** Whether to add to c. */
+  readonly accumulate?: boolean;
 }
 
 function product(
@@ -94,7 +100,7 @@ function product(
   a: TensorInfo,
   b: TensorInfo,
   c: TensorInfo,
-  { transposeB = false, bias, activation, before }: Product,
+  { transposeB = false, bias, activation, before, accumulate = false }: Product,
 ): void {
   const code = ACTIVATION_CODE[activation ?? "none"];
   if (m * n > 0) {
@@ -107,7 +113,7 @@ function product(
       m,
       n,
       k,
-      0,
+      accumulate,
       bias,
       code,
       before,
@@ -138,12 +144,12 @@ defineKernel<
   return before ? [y, before] : [y];
 });
 
-defineKernel<{ dy: TensorInfo; weight: TensorInfo }, { shape: number[] }>(
+defineKernel<{ dy: TensorInfo; weight: TensorInfo }, { shape: number[]; sum: TensorInfo | undefined }>(
   "Fused.LinearGradInput",
-  (backend, { dy, weight }, { shape }) => {
+  (backend, { dy, weight }, { shape, sum }) => {
     const [k, n] = weight.shape as [number, number];
-    const dx = backend.output(shape, "float32");
-    product(backend, [sizeOf(dy.shape) / k, n, k], dy, weight, dx, {});
+    const dx = sum ? backend.alias(sum) : backend.output(shape, "float32");
+    product(backend, [sizeOf(dy.shape) / k, n, k], dy, weight, dx, { accumulate: sum !== undefined });
     return dx;
   },
 );

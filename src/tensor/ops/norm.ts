@@ -52,11 +52,11 @@ export function layerNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | nul
       return y!;
     },
     (dy, [x0, stats, w0]) => {
-      const all = together(() =>
+      const all = together((sum) =>
         runFused(
           "Fused.LayerNormGrad",
           { x: x0!, stats: stats!, dy, ...(w0 && { weight: w0 }) },
-          { withWeight: !!weight, withBias: !!bias },
+          { withWeight: !!weight, withBias: !!bias, sum: sum() },
         ),
       );
       return { x: all(0), weight: all(1), bias: all(weight ? 2 : 1) };
@@ -87,8 +87,12 @@ export function layerNormModulate(x: Tensor, shift: Tensor, scale: Tensor): Tens
       return y!;
     },
     (dy, [x0, stats, scale0]) => {
-      const all = together(() =>
-        runFused("Fused.LayerNormModulateGrad", { x: x0!, stats: stats!, scale: scale0!, dy }),
+      const all = together((sum) =>
+        runFused(
+          "Fused.LayerNormModulateGrad",
+          { x: x0!, stats: stats!, scale: scale0!, dy },
+          { sum: sum() },
+        ),
       );
       return { x: all(0), shift: all(1), scale: all(2) };
     },
@@ -156,13 +160,14 @@ defineKernel<{ x: TensorInfo; weight?: TensorInfo; bias?: TensorInfo }, { eps: n
 
 defineKernel<
   { x: TensorInfo; weight?: TensorInfo; stats: TensorInfo; dy: TensorInfo },
-  { withWeight: boolean; withBias: boolean }
->("Fused.LayerNormGrad", (backend, { x, weight, stats, dy }, { withWeight, withBias }) => {
+  { withWeight: boolean; withBias: boolean; sum: TensorInfo | undefined }
+>("Fused.LayerNormGrad", (backend, { x, weight, stats, dy }, { withWeight, withBias, sum }) => {
   const [rows, width] = rowsOf(x);
-  const dx = backend.output(x.shape, "float32");
+  const dx = sum ? backend.alias(sum) : backend.output(x.shape, "float32");
   const dWeight = withWeight ? backend.output([width], "float32") : undefined;
   const dBias = withBias ? backend.output([width], "float32") : undefined;
-  backend.call("layer_norm_grad", 24 * rows * width, rows, width, x, weight, stats, dy, dx, dWeight, dBias);
+  const work = 24 * rows * width;
+  backend.call("layer_norm_grad", work, rows, width, x, weight, stats, dy, dx, dWeight, dBias, !!sum);
   return [dx, dWeight, dBias].filter((t) => t !== undefined);
 });
 
@@ -172,29 +177,30 @@ defineKernel<{ x: TensorInfo; shift: TensorInfo; scale: TensorInfo }, { eps: num
     runLayerNorm(backend, x, rowsOf(x, scale.shape[1]), eps, { scale, shift, one: 1 }),
 );
 
-defineKernel<{ x: TensorInfo; stats: TensorInfo; scale: TensorInfo; dy: TensorInfo }>(
-  "Fused.LayerNormModulateGrad",
-  (backend, { x, stats, scale, dy }) => {
-    const [rows, width, per] = rowsOf(x, scale.shape[1]);
-    const dx = backend.output(x.shape, "float32");
-    const dShift = backend.output(scale.shape, "float32");
-    const dScale = backend.output(scale.shape, "float32");
-    if (rows > 0) {
-      backend.call(
-        "layer_norm_modulate_grad",
-        24 * rows * width,
-        rows,
-        width,
-        per,
-        x,
-        scale,
-        stats,
-        dy,
-        dx,
-        dShift,
-        dScale,
-      );
-    }
-    return [dx, dShift, dScale];
-  },
-);
+defineKernel<
+  { x: TensorInfo; stats: TensorInfo; scale: TensorInfo; dy: TensorInfo },
+  { sum: TensorInfo | undefined }
+>("Fused.LayerNormModulateGrad", (backend, { x, stats, scale, dy }, { sum }) => {
+  const [rows, width, per] = rowsOf(x, scale.shape[1]);
+  const dx = sum ? backend.alias(sum) : backend.output(x.shape, "float32");
+  const dShift = backend.output(scale.shape, "float32");
+  const dScale = backend.output(scale.shape, "float32");
+  if (rows > 0) {
+    backend.call(
+      "layer_norm_modulate_grad",
+      24 * rows * width,
+      rows,
+      width,
+      per,
+      x,
+      scale,
+      stats,
+      dy,
+      dx,
+      dShift,
+      dScale,
+      !!sum,
+    );
+  }
+  return [dx, dShift, dScale];
+});

@@ -1,7 +1,7 @@
 /**
  * Weights in the order that the matrix kernel reads them, kept for sampling: with a few rows per call, arranging the
  * weight would cost as much as multiplying by it. A weight is packed when it is used a second time, and forgotten with
- * the tensor or when an optimiser writes it in place. The results are the same to the last bit.
+ * the tensor or when an optimiser writes it in place. The results are the same to the last bit, in both precisions.
  */
 import type { EngineBackend, TensorInfo } from "../backend.ts";
 
@@ -11,8 +11,8 @@ const MOST_ROWS = 512;
 const WIDEST_PANEL = 64;
 
 interface Use {
-  /** Instruction set that the packing is for. */
-  readonly isa: string;
+  /** Instruction set and precision that the packing is for. */
+  readonly kind: string;
   packed: TensorInfo | undefined;
 }
 
@@ -31,10 +31,10 @@ export function packedWeight(
 ): TensorInfo | undefined {
   const [n, k] = weight.shape as [number, number];
   if (rows > MOST_ROWS || n * k === 0) return undefined;
-  const { isa } = backend.engine;
+  const kind = `${backend.engine.isa} ${backend.precision}`;
   const use = uses.get(weight.dataId);
-  if (use === undefined || use.isa !== isa) {
-    uses.set(weight.dataId, { isa, packed: undefined });
+  if (use === undefined || use.kind !== kind) {
+    uses.set(weight.dataId, { kind, packed: undefined });
     return undefined;
   }
   if (use.packed === undefined) {

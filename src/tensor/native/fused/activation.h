@@ -56,7 +56,7 @@ static void linear_grad_weight(const double* x, Team& team) {
   g.c = ptr<float>(x[5]);
   g.ldc = g.n;
   g.row_sums = ptr<float>(x[6]);
-  gemm(g, team);
+  gemm_deep(g, team);
 }
 
 }  // namespace ZT_NS

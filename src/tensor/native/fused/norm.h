@@ -43,9 +43,9 @@ static void layer_norm(const double* x, Team& team) {
   }
 }
 
-// dx of one row: rstd (g - mean(g) - xhat mean(g xhat)) with g = dy (one + scale).
+// dx of one row: rstd (g - mean(g) - xhat mean(g xhat)) with g = dy (one + scale); in place of dx or added to it.
 static ZT_INLINE void layer_norm_row_grad(const float* p, const float* g, const float* a, float one, long d, float mean,
-                                          float rstd, float* dx) {
+                                          float rstd, bool add, float* dx) {
   const vf m = splat(mean), r = splat(rstd), u = splat(one);
   vf s0 = splat(0.0f), s1 = splat(0.0f);
   for_lanes(d, [&](long j, long n) {
@@ -58,16 +58,18 @@ static ZT_INLINE void layer_norm_row_grad(const float* p, const float* g, const 
   for_lanes(d, [&](long j, long n) {
     vf t = load_n(g + j, n);
     if (a) t = t * (load_n(a + j, n) + u);
-    store_n(dx + j, r * (t - c0 - (load_n(p + j, n) - m) * r * c1), n);
+    const vf v = r * (t - c0 - (load_n(p + j, n) - m) * r * c1);
+    store_n(dx + j, add ? load_n(dx + j, n) + v : v, n);
   });
 }
 
-// rows, d, rows per chunk, x, scale, stats, dy, dx, dshift, dscale
+// rows, d, rows per chunk, x, scale, stats, dy, dx, dshift, dscale, whether to add to dx
 static void layer_norm_modulate_grad(const double* x, Team& team) {
   const long rows = (long)x[0], d = (long)x[1], per = (long)x[2];
   const float *in = ptr<const float>(x[3]), *scale = ptr<const float>(x[4]), *stats = ptr<const float>(x[5]);
   const float* dy = ptr<const float>(x[6]);
   float *dx = ptr<float>(x[7]), *dshift = ptr<float>(x[8]), *dscale = ptr<float>(x[9]);
+  const bool add = x[10] != 0;
   long from, to;
   team.range(per ? rows / per : 0, from, to);
   for (long c = from; c < to; c++) {
@@ -76,7 +78,7 @@ static void layer_norm_modulate_grad(const double* x, Team& team) {
     for (long i = c * per; i < (c + 1) * per; i++) {
       const float *p = in + i * d, *g = dy + i * d;
       const float mean = stats[2 * i], rstd = stats[2 * i + 1];
-      layer_norm_row_grad(p, g, scale + c * d, 1, d, mean, rstd, dx + i * d);
+      layer_norm_row_grad(p, g, scale + c * d, 1, d, mean, rstd, add, dx + i * d);
       const vf m = splat(mean), r = splat(rstd);
       for_lanes(d, [&](long j, long n) {
         vf t = load_n(g + j, n);
@@ -87,16 +89,18 @@ static void layer_norm_modulate_grad(const double* x, Team& team) {
   }
 }
 
-// rows, d, x, weight, stats, dy, dx, dweight, dbias: affine LayerNorm; weight, dweight and dbias may be null.
+// rows, d, x, weight, stats, dy, dx, dweight, dbias, whether to add to dx: affine LayerNorm; weight, dweight and dbias may
+// be null.
 static void layer_norm_grad(const double* x, Team& team) {
   const long rows = (long)x[0], d = (long)x[1];
   const float *in = ptr<const float>(x[2]), *weight = ptr<const float>(x[3]), *stats = ptr<const float>(x[4]);
   const float* dy = ptr<const float>(x[5]);
   float *dx = ptr<float>(x[6]), *dweight = ptr<float>(x[7]), *dbias = ptr<float>(x[8]);
+  const bool add = x[9] != 0;
   long from, to;
   team.range(rows, from, to);
   for (long i = from; i < to; i++)
-    layer_norm_row_grad(in + i * d, dy + i * d, weight, 0, d, stats[2 * i], stats[2 * i + 1], dx + i * d);
+    layer_norm_row_grad(in + i * d, dy + i * d, weight, 0, d, stats[2 * i], stats[2 * i + 1], add, dx + i * d);
   team.range(d, from, to, 16);
   for (long j = from; j < to; j++) {
     if (dweight) dweight[j] = 0;

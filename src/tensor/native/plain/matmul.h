@@ -37,7 +37,7 @@ static void matmul(const double* x, Team& team) {
   }
 }
 
-// tb, k, n, b, ldb, out: B in packed form (packed_size(n, k) floats).
+// tb, k, n, b, ldb, out: B in packed form (packed_size(n, k) floats), in the precision in use.
 static void pack_weights(const double* x, Team& team) {
   pack_b_all(x[0] != 0, (long)x[1], (long)x[2], ptr<const float>(x[3]), (long)x[4], ptr<float>(x[5]), team);
 }
