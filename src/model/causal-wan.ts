@@ -316,10 +316,11 @@ function view(
     const first = history.numChunks - history.pending.length;
     cache.reserve(chunks.length);
     const slots = cache.slots;
+    const nothingDropped = slots.length === first;
+    const slotOf = (chunk: number) =>
+      nothingDropped ? chunk : chunk >= first ? slots.length + chunk - first : slots.indexOf(chunk);
     const lists = chunks.map((_, i) => {
       const { visible, candidates } = policy.select(first + i);
-      const slotOf = (chunk: number) =>
-        chunk >= first ? slots.length + chunk - first : slots.indexOf(chunk);
       return { visible: [...visible.map(slotOf), slots.length + i], candidates: candidates.map(slotOf) };
     });
     options.recorder?.begin(first + chunks.length - 1);

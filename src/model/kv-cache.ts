@@ -2,11 +2,13 @@
  * The key/value memory behind a history. One buffer per batch of histories holds, per layer, contiguous keys and values
  * [B, capacity, D] (and mean keys per chunk where a policy routes). Histories are immutable prefixes of it:
  *
- *   buffer   | c0 | c1 | c2 | c3 |    |    |     used = 4
- *   h1         ^----------^                       3 chunks: not the newest, copies before it writes
- *   h2         ^---------------^                  4 chunks: the newest, writes chunk 4 in place
+ *   buffer   | c0 | c1 | c2 | c3 |    |    |
+ *   h1         ^----------^                       3 chunks: not the longest, copies before it writes
+ *   h2         ^---------------^                  4 chunks: the longest, writes chunk 4 in place
  *
- * The slot behind the newest prefix is scratch: a denoising step puts the keys of the unfinished chunk there, so that
+ * Once h2 is disposed, h1 is the longest: continuations tried one after the other copy nothing.
+ *
+ * The slot behind the longest prefix is scratch: a denoising step puts the keys of the unfinished chunk there, so that
  * attention reads one contiguous range and nothing is concatenated. Chunks that the policy can never see again are
  * dropped when the buffer is full, so a window costs constant memory.
  */
@@ -28,12 +30,11 @@ interface KvBuffer {
   readonly pooled: Tensor[];
   /** Chunks that fit. */
   readonly capacity: number;
-  /** Chunks that belong to some history. */
-  used: number;
-  owners: number;
+  /** Lengths of the histories that live here. */
+  readonly prefixes: Set<() => number>;
 }
 
-/** A prefix of a buffer. Writing goes through `reserve`, which copies first unless this is the newest prefix. */
+/** A prefix of a buffer. Writing goes through `reserve`, which copies first unless this is the longest prefix. */
 export interface KvCache {
   readonly batch: number;
   /** Chunk number of every slot, ascending; old ones may be missing. */
@@ -80,7 +81,8 @@ function prefix(
   let buffer = initial;
   let slots = initialSlots;
   let disposed = false;
-  if (buffer) buffer.owners++;
+  const length = () => slots.length;
+  buffer?.prefixes.add(length);
 
   const live = (): KvBuffer => {
     if (disposed) throw new Error("Cannot read this history as it was disposed. Keep it until its last use.");
@@ -88,8 +90,8 @@ function prefix(
     return buffer;
   };
   const moveTo = (next: KvBuffer, kept: readonly number[]) => {
-    release(buffer);
-    next.owners++;
+    release(buffer, length);
+    next.prefixes.add(length);
     buffer = next;
     slots = kept;
   };
@@ -111,7 +113,7 @@ function prefix(
     reserve(chunks: number) {
       if (disposed) live();
       const needed = slots.length + chunks;
-      if (buffer && buffer.used === slots.length && needed <= buffer.capacity) return;
+      if (buffer && longestOf(buffer) === slots.length && needed <= buffer.capacity) return;
       const kept = retained(policy, slots);
       const size = kept.length + chunks;
       const most = 2 * (policy.span.first + policy.span.last) + 2;
@@ -132,7 +134,6 @@ function prefix(
     commit(chunks: number) {
       const next = (slots.at(-1) ?? -1) + 1;
       slots = [...slots, ...Array.from({ length: chunks }, (_, i) => next + i)];
-      live().used = slots.length;
     },
     share: () => prefix(shape, policy, batch, buffer, slots),
     gather(rows: readonly number[]) {
@@ -145,8 +146,7 @@ function prefix(
         values: pick(source.values),
         pooled: pick(source.pooled),
         capacity: source.capacity,
-        used: slots.length,
-        owners: 0,
+        prefixes: new Set(),
       };
       index.dispose();
       return prefix(shape, policy, rows.length, copy, slots);
@@ -177,13 +177,12 @@ function prefix(
         values: layers.map((layer) => pack((part) => part.values(layer), shape.chunkTokens)),
         pooled: policy.topK > 0 ? layers.map((layer) => pack((part) => part.pooled(layer)!, 1)) : [],
         capacity,
-        used: kept.length,
-        owners: 0,
+        prefixes: new Set(),
       };
       return prefix(shape, policy, rows, joined, kept);
     },
     dispose() {
-      if (!disposed) release(buffer);
+      if (!disposed) release(buffer, length);
       disposed = true;
     },
   });
@@ -205,8 +204,16 @@ function replace(tensors: Tensor[], layer: number, rows: Tensor, at: number): vo
   tensors[layer] = after;
 }
 
-function release(buffer: KvBuffer | undefined): void {
-  if (!buffer || --buffer.owners > 0) return;
+/** Chunks that belong to some history. */
+function longestOf({ prefixes }: KvBuffer): number {
+  let longest = 0;
+  for (const length of prefixes) longest = Math.max(longest, length());
+  return longest;
+}
+
+function release(buffer: KvBuffer | undefined, length: () => number): void {
+  buffer?.prefixes.delete(length);
+  if (!buffer || buffer.prefixes.size > 0) return;
   tf.dispose([...buffer.keys, ...buffer.values, ...buffer.pooled]);
 }
 
@@ -237,8 +244,7 @@ function copyOf(
     values: all(source?.values, chunkTokens),
     pooled: policy.topK > 0 ? all(source?.pooled, 1) : [],
     capacity,
-    used: kept.length,
-    owners: 0,
+    prefixes: new Set(),
   };
 }
 

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Condition, History } from "../../src/diffusion/denoiser.ts";
 import type { CausalWan } from "../../src/model/causal-wan.ts";
 import { dense, routing, sinkWindow, slidingWindow } from "../../src/model/history-policy.ts";
+import type { KvHistory } from "../../src/model/kv-history.ts";
 import { useDevice } from "../../src/tensor/device.ts";
 import { randn } from "../../src/tensor/ops/randn.ts";
 import { rng } from "../../src/tensor/rng.ts";
@@ -76,6 +77,32 @@ describe("histories made apart and joined go on as if they had been made togethe
       });
     }
   }
+});
+
+test("continuations tried one after the other copy nothing, and give what they give alone", () => {
+  const model = tinyModel({ history: routing({ topK: 1 }) });
+  const clip = clipOf(model, 5);
+  const frames = model.chunkShape[0];
+  const chunkAt = (i: number) => clip.slice([0, i * frames, 0, 0, 0], [-1, frames, -1, -1, -1]);
+  const condition = conditionOf(model, [0, 1, 2]);
+  const base = grown(model, clip, [0, 1, 2], 2, { isSettled: true });
+  const memory = (history: History) => (history as KvHistory).cache.keys(0).dataId;
+  const continued = (chunk: number) => {
+    const next = model.append(chunkAt(chunk), base, condition);
+    const velocity = model.velocity(chunkAt(4), 0.5, next, condition).dataSync();
+    return { next, velocity };
+  };
+  const first = continued(2);
+  expect(memory(first.next)).toBe(memory(base));
+  first.next.dispose();
+  const second = continued(3);
+  expect(memory(second.next)).toBe(memory(base));
+  // While the second lives, the third must leave its keys alone.
+  const third = continued(2);
+  expect(memory(third.next)).not.toBe(memory(second.next));
+  expect(third.velocity).toEqual(first.velocity);
+  expect(model.velocity(chunkAt(4), 0.5, second.next, condition).dataSync()).toEqual(second.velocity);
+  expect(second.velocity).not.toEqual(first.velocity);
 });
 
 test("a joined history frees what it holds, and leaves its parts alone", () => {

@@ -116,7 +116,9 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): n
 function flatten(lists: readonly (readonly number[])[]): FlatLists {
   const offsets = new Int32Array(lists.length + 1);
   for (const [i, list] of lists.entries()) offsets[i + 1] = offsets[i]! + list.length;
-  return { offsets, chunks: Int32Array.from(lists.flat()) };
+  const chunks = new Int32Array(offsets.at(-1)!);
+  for (const [i, list] of lists.entries()) chunks.set(list, offsets[i]);
+  return { offsets, chunks };
 }
 
 /** What the kernel is told; all keys are one chunk where nothing is masked. */
