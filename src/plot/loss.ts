@@ -57,13 +57,15 @@ function build(rows: readonly Row[], options: LossOptions): Spec {
         ? { orient: "top", direction: "horizontal", symbolOpacity: 1, symbolStrokeWidth: 2.5 }
         : null,
   };
+  const steps = [...new Set(points.map((point) => point.step))].sort((a, b) => a - b);
   const hasThroughput = points.some((point) => Number.isFinite(point.throughput));
   const x = {
     field: "step",
     type: "quantitative",
     title: "step",
     scale: { nice: false },
-    axis: { tickCount: 8, tickMinStep: 1, format: "~s" },
+    // Vega 5 puts ticks between whole steps where there are few of them.
+    axis: steps.length <= 12 ? { values: steps, format: "~s" } : { tickCount: 8, format: "~s" },
   };
   const values = points.map((point) => point.smooth);
   const y = {
