@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { CausalWan } from "../../src/model/causal-wan.ts";
 import { type ClaimRow, claimRows } from "../../src/search/experiments/claim-rows.ts";
-import { clipSetting, pictureSetting } from "../../src/search/experiments/claim-settings.ts";
+import { clipSetting, fullClipSetting, pictureSetting } from "../../src/search/experiments/claim-settings.ts";
 import { judgeClaims } from "../../src/search/experiments/claim-verdicts.ts";
 import { claimPrompts } from "../../src/search/experiments/claims.ts";
 import { useDevice } from "../../src/tensor/device.ts";
@@ -9,13 +9,18 @@ import { prompts as split } from "../../src/train/recipes/mini.ts";
 import { worldCodec } from "../../src/video/pca-codec.ts";
 
 /** Measured rows of an untrained model, tiny: every field that the judge reads is there. */
-test.each([clipSetting({ chunks: 4, steps: 2 }), pictureSetting({ n: 6, steps: 8 })])(
+test.each([
+  clipSetting({ chunks: 4, steps: 2 }),
+  pictureSetting({ n: 6, steps: 8 }),
+  fullClipSetting({ n: 6, steps: 4 }),
+])(
   "$name: rows of every kind come out, are judged, and are taken up again where they stopped",
   async (setting) => {
     await useDevice("auto");
     const codec = worldCodec();
     const config = { dim: 32, layers: 1, heads: 2, ffn: 64 };
-    const model = CausalWan.mini({ codec, seed: 3, config });
+    const chunkFrames = setting.name === "full clip" ? 8 : 2;
+    const model = CausalWan.mini({ codec, seed: 3, config, chunkFrames });
     const options = { prompts: ["a red ball stays still"], seeds: [0, 1], stamp: { weights: "none" } };
     const rows: ClaimRow[] = [];
     for await (const row of claimRows(model, codec, setting, options)) rows.push(row);
@@ -25,8 +30,11 @@ test.each([clipSetting({ chunks: 4, steps: 2 }), pictureSetting({ n: 6, steps: 8
     for (const row of rows.filter((one) => one.kind === "search"))
       expect(row["nfe"]).toBeLessThanOrEqual(whole * (row["budget"] as number));
     const verdicts = judgeClaims(rows, { resamples: 50 });
-    const expected =
-      setting.name === "clip" ? [1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 14, 17] : [9, 10, 12, 13, 14, 17];
+    const expected = {
+      clip: [1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 14, 17],
+      picture: [9, 10, 12, 13, 14, 17],
+      "full clip": [9, 10, 12, 14, 17],
+    }[setting.name];
     expect([...new Set(verdicts.map((one) => one.claim))].sort((a, b) => a - b)).toEqual(expected);
     for (const verdict of verdicts) {
       expect(verdict.estimate, verdict.statement).not.toBeNaN();

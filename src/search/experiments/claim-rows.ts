@@ -7,6 +7,7 @@
  *   "moran"   Moran's I of the reward over the states of the pool at one share of the way, in two principal components
  */
 import type { Denoiser } from "../../diffusion/denoiser.ts";
+import type { Solver } from "../../diffusion/solvers.ts";
 import { layoutFeature, pairwiseDiversity } from "../../metrics/diversity.ts";
 import { moransI } from "../../metrics/moran.ts";
 import { principalComponents } from "../../metrics/principal-components.ts";
@@ -63,7 +64,9 @@ export async function* claimRows(
     for (const prompt of prompts) {
       const key = { ...stamp, setting: setting.name, prompt, seed };
       if (measured.has(unitOf({ kind: "pool", ...key }))) continue;
-      const space = searchSpace(model, { prompt, chunks, steps, shift, codec, batchSize });
+      const spaceOf = (solver?: Solver): SearchSpace =>
+        searchSpace(model, { prompt, chunks, steps, shift, codec, batchSize, ...(solver && { solver }) });
+      const space = spaceOf();
       const whole = space.nfe(space.position(0), space.position(space.numSteps));
 
       let pool: readonly Candidate[] = Array.from({ length: n }, (_, i) => space.root(i, seed));
@@ -101,19 +104,20 @@ export async function* claimRows(
         strategy: "linear",
         budget: n,
         nfe: space.cost().nfe,
-        ...(await delivered(scored, space, setting)),
+        ...(await delivered(scored, scored, space, setting)),
       };
-      for (const { label, budget, strategy } of setting.contenders) {
+      for (const { label, budget, strategy, solver } of setting.contenders) {
         // The budget is a limit too: rounding of small populations must not buy a search more than its rivals have.
         const limits = { seed, maxNfe: budget * whole, ...(signal && { signal }) };
-        const outcome = await search(space, strategy, { verifier: reward, ...limits });
+        const own = solver ? spaceOf(solver) : space;
+        const outcome = await search(own, strategy, { verifier: reward, ...limits });
         yield {
           kind: "search",
           ...key,
           strategy: label,
           budget,
           nfe: outcome.cost.nfe,
-          ...(await delivered(outcome.finished, space, setting)),
+          ...(await delivered(outcome.finished, outcome.population, own, setting)),
         };
       }
       space.keep([]);
@@ -123,19 +127,22 @@ export async function* claimRows(
   }
 }
 
-/** What a search gives: its best candidate, and how different its best four are. */
+/** What a search gives: its best candidate, how different its best four are, and how different its whole sample. */
 async function delivered(
   finished: readonly Scored[],
+  population: readonly Scored[],
   space: SearchSpace,
   setting: ClaimSetting,
 ): Promise<Record<string, number>> {
   const top = [...finished].sort((a, b) => b.score - a.score).slice(0, 4);
   const videos = await space.decode(top.map((one) => one.candidate));
+  const sample = await space.decode(population.map((one) => one.candidate));
   return {
     reward: top[0]!.score,
     ...(await setting.report(videos[0]!, space.prompt)),
     topReward: top.reduce((sum, one) => sum + one.score, 0) / top.length,
     diversity: videos.length > 1 ? pairwiseDiversity(videos.map((video) => layoutFeature(video))) : 0,
+    sampleDiversity: sample.length > 1 ? pairwiseDiversity(sample.map((video) => layoutFeature(video))) : 0,
   };
 }
 

@@ -9,6 +9,7 @@
  * Searches are led by `reward` and reported by `report`, which no search sees. Steps are few so that one sample is far from
  * the best there is: with more of them the model's first sample is nearly as good as any (notebooks/LOG.md).
  */
+import { euler, type Solver } from "../../diffusion/solvers.ts";
 import { type WorldDimension, worldScore } from "../../metrics/world-score.ts";
 import { noisy } from "../../verify/noisy.ts";
 import { oracle } from "../../verify/oracle.ts";
@@ -23,6 +24,7 @@ import {
 import type { Stage, Verifier } from "../../verify/verifier.ts";
 import type { Video } from "../../video/video.ts";
 import { evoSearch, noiseMutation, tournament } from "../evo-search.ts";
+import { linearSearch } from "../linear-search.ts";
 import { particleSampling } from "../particle-sampling.ts";
 import type { SearchStrategy } from "../strategy.ts";
 import { treeOfFrames } from "../tree-of-frames.ts";
@@ -32,10 +34,12 @@ export interface Contender {
   /** NFE limit, in whole candidates. */
   readonly budget: number;
   readonly strategy: SearchStrategy;
+  /** Default: the setting's. */
+  readonly solver?: Solver;
 }
 
 export interface ClaimSetting {
-  readonly name: "clip" | "picture";
+  readonly name: "clip" | "picture" | "full clip";
   readonly chunks: number;
   readonly steps: number;
   readonly shift: number;
@@ -115,18 +119,7 @@ export function clipSetting({
       sharpness: sharpnessProxy(),
       vivid: vividProxy(),
     },
-    async report(video, prompt) {
-      const truth = worldScore(video, prompt);
-      const mean = (dimensions: readonly WorldDimension[]) =>
-        dimensions.reduce((sum, dimension) => sum + truth.dimensions[dimension], 0) / dimensions.length;
-      return {
-        total: truth.total,
-        content: mean(content),
-        temporal: mean(temporal),
-        right: truth.correct.all ? 1 : 0,
-        heldOut: await average(held, video, prompt, "end"),
-      };
-    },
+    report: filmReport(held),
     contenders: [
       ...[0, 1, 2, 4].map((keep) => ({ label: `tree ${keep}`, budget: n, strategy: tree(keep, chunks) })),
       ...[n / 2, n].flatMap((budget) => [
@@ -137,6 +130,54 @@ export function clipSetting({
           strategy: particleSampling({ n: budget, potential: "diff", lambda: 20 }),
         },
       ]),
+    ],
+  };
+}
+
+/**
+ * All chunks denoised together by a bidirectional model (src/train/recipes/full-clip.ts), judged as film: the generator of the
+ * paper. Nothing is finished before the end, and what a particle sees ahead is the network's blurred prediction.
+ */
+export function fullClipSetting({
+  n = 16,
+  steps = 4,
+  graderError = 0.03,
+}: {
+  readonly n?: number;
+  readonly steps?: number;
+  readonly graderError?: number;
+} = {}): ClaimSetting {
+  return {
+    name: "full clip",
+    chunks: 1,
+    steps,
+    shift: 2,
+    n,
+    stage: "end",
+    reward: noisy(oracle(), graderError),
+    graders: {},
+    report: filmReport([smoothnessProxy(), motionProxy()]),
+    contenders: [
+      ...[n / 2, n].flatMap((budget) => [
+        { label: "evo-search", budget, strategy: evolution(steps, budget, [0.25, 0.5, 0.75], 1) },
+        {
+          label: "particles",
+          budget,
+          strategy: particleSampling({ n: budget, potential: "diff", lambda: 20 }),
+        },
+      ]),
+      // Without fresh noise on the way a child has its parent's initial noise, and what it is made of is inherited.
+      { label: "linear euler", budget: n, strategy: linearSearch({ n }), solver: euler() },
+      {
+        label: "evo euler",
+        budget: n,
+        strategy: evoSearch({
+          schedule: [0],
+          population: [n / 2, n / 2],
+          mutation: noiseMutation({ rate: 0.5 }),
+        }),
+        solver: euler(),
+      },
     ],
   };
 }
@@ -190,6 +231,22 @@ export function pictureSetting({
       evo("evo schedule early", n, [0.125, 0.25, 0.5], 1),
       evo("evo schedule late", n, [0.5, 0.75, 0.875], 1),
     ],
+  };
+}
+
+/** The world score, and `held`, which no search sees. */
+function filmReport(held: readonly Verifier[]): ClaimSetting["report"] {
+  return async (video, prompt) => {
+    const truth = worldScore(video, prompt);
+    const mean = (dimensions: readonly WorldDimension[]) =>
+      dimensions.reduce((sum, dimension) => sum + truth.dimensions[dimension], 0) / dimensions.length;
+    return {
+      total: truth.total,
+      content: mean(content),
+      temporal: mean(temporal),
+      right: truth.correct.all ? 1 : 0,
+      heldOut: await average(held, video, prompt, "end"),
+    };
   };
 }
 

@@ -80,7 +80,7 @@ function judgeSetting(
   if (pool[0]!["vivid"] !== undefined) judgeSelection(state, over, pool.length);
   if ([...labels].some((label) => label.startsWith("tree")))
     judgeTrees(state, over, units, labels, resamples);
-  if (labels.has("evo-search")) judgeEvolution(state, over, pool.length, labels);
+  if (labels.has("evo-search")) judgeEvolution(state, over, pool.length, searches);
   for (const { share } of units[0]!.moran.map((row) => ({ share: row["share"] as number }))) {
     state(
       14,
@@ -215,7 +215,9 @@ function judgeTrees(
 }
 
 /** Claims 9, 10, 12, 13 and 17: EvoSearch, particles and best-of-N at equal NFE. */
-function judgeEvolution(state: State, over: Over, n: number, labels: ReadonlySet<string>): void {
+function judgeEvolution(state: State, over: Over, n: number, searches: readonly ClaimRow[]): void {
+  const labels = new Set(searches.map((row) => row["strategy"]));
+  const knowsSamples = searches.every((row) => row["sampleDiversity"] !== undefined);
   const of = (unit: Unit, strategy: string, budget: number) =>
     unit.searches.find((row) => row["strategy"] === strategy && row["budget"] === budget)!;
   const difference = (a: string, b: string, name: string) =>
@@ -235,9 +237,21 @@ function judgeEvolution(state: State, over: Over, n: number, labels: ReadonlySet
     );
     state(9, `${a} above ${b} at equal NFE (true score)`, difference(a, b, "total"), atLeast);
   }
+  if (labels.has("evo euler")) {
+    for (const other of ["linear euler", "particles"]) {
+      const against = `${other} at equal NFE, each with its solver`;
+      state(9, `evo euler above ${against} (reward)`, difference("evo euler", other, "reward"), atLeast);
+      state(9, `evo euler above ${against} (true score)`, difference("evo euler", other, "total"), atLeast);
+      const statement = `the best four of evo euler are at least as different as those of ${other}`;
+      state(10, statement, difference("evo euler", other, "diversity"), atLeast);
+    }
+  }
   for (const other of ["linear", "particles"]) {
     const statement = `the best four of evo-search are at least as different as those of ${other}`;
     state(10, statement, difference("evo-search", other, "diversity"), atLeast);
+    if (!knowsSamples) continue;
+    const whole = `the whole sample of evo-search is at least as different as that of ${other}`;
+    state(10, whole, difference("evo-search", other, "sampleDiversity"), atLeast);
   }
   for (const other of ["linear", "particles"]) {
     const statement = `held-out score: evo-search at least ${other}`;
