@@ -65,7 +65,8 @@ struct KeySource {
   bool backward, keep, bf16;
   float *key_columns, *second;  // `second`: value rows (forward) or value columns (backward)
   float* key_rows;              // backward
-  unsigned char* done;
+  enum { KEYS = 1, ALL = 2 };
+  unsigned char* done;  // 0, KEYS or ALL
 
   ZT_INLINE void open(Team& team, long key_count, long width, long padded, long leading, bool is_backward,
                       bool in_bf16) {
@@ -102,8 +103,8 @@ struct KeySource {
       } else {
         pack_rows_bf16(v + key0 * ld, ld, n, d, dp, (uint32_t*)b);
       }
-      if (keep) done[panel] = 1;
-    } else if (!keep || !done[panel]) {
+      if (keep) done[panel] = ALL;
+    } else if (!keep || done[panel] != ALL) {
       pack_columns(k + key0 * ld, ld, n, d, a);
       if (backward) {
         pack_columns(v + key0 * ld, ld, n, d, b);
@@ -111,7 +112,7 @@ struct KeySource {
       } else {
         pack_rows(v + key0 * ld, ld, n, VL, d, dp, b);
       }
-      if (keep) done[panel] = 1;
+      if (keep) done[panel] = ALL;
     }
     out.key_columns = a;
     out.value_columns = backward ? b : 0;
@@ -119,10 +120,16 @@ struct KeySource {
     out.value_rows = backward ? 0 : b;
     out.key0 = key0;
   }
-  ZT_INLINE void prefetch(long key, long n) const {
-    prefetch_rows(k + key * ld, ld, n, d);
-    prefetch_rows(v + key * ld, ld, n, d);
+  // The keys of a panel as columns, and nothing else (forward, not bf16).
+  ZT_INLINE const float* columns(long panel, long slot) {
+    float* to = key_columns + (keep ? panel : slot) * VL * dp;
+    if (keep && done[panel]) return to;
+    pack_columns(k + panel * VL * ld, ld, VL, d, to);
+    if (keep) done[panel] = KEYS;
+    return to;
   }
+  ZT_INLINE void prefetch_keys(long key, long n) const { prefetch_far_rows(k + key * ld, ld, n, d); }
+  ZT_INLINE void prefetch_values(long key, long n) const { prefetch_far_rows(v + key * ld, ld, n, d); }
   // The keys and values where they lie.
   ZT_INLINE void point_at(long panel, Panel& out) const {
     out.key0 = panel * VL;

@@ -4,7 +4,7 @@
 
 namespace ZT_NS {
 
-// Rows of a block grouped by the chunk that they chose: lists linked through `next`.
+// Rows of a block grouped by the chunk that they chose: lists of picks (row * top + place) linked through `next`.
 struct Groups {
   int32_t *head, *next;  // [key chunks], [ATTN_ROWS * top]
   ZT_INLINE void open(Team& team, long key_chunks, long top) {
@@ -19,6 +19,15 @@ struct Groups {
         head[picks[i]] = (int32_t)i;
       }
   }
+  // Those of `list` that somebody chose.
+  ZT_INLINE long chosen(const int32_t* list, long n, int32_t* out) const {
+    long count = 0;
+    for (long i = 0; i < n; i++) {
+      out[count] = list[i];
+      count += head[list[i]] >= 0;
+    }
+    return count;
+  }
   // Rows that chose `chunk`, in order; forgets them.
   ZT_INLINE long take(long chunk, long top, int* rows) {
     long n = 0;
@@ -28,73 +37,101 @@ struct Groups {
   }
 };
 
-// Top-k candidates of a block of rows: scans chunks in ascending order and replaces only on a strictly larger score, so
-// that ties go to the lower chunk. Picks come out ascending, unused places are -1.
+// Top-k candidates of a block of rows, rows as lanes: chunks are scored and inserted in ascending order, and only a strictly
+// larger score displaces, so that ties go to the lower chunk. Without branches: a sorted list takes what it is given at the
+// place where it belongs. A score that is not a number is never picked. Picks come out ascending, unused places are -1.
 struct Router {
-  float* best;       // [rows][top], descending
-  int32_t* order;    // [rows][top]
-  int32_t* is_open;  // [key chunks, padded]: -1 where the chunk is a candidate
-  float* columns;    // [panels of a block][d][VL]
+  float* best;      // [panels of rows][top][VL], descending
+  int32_t* order;   // the same, chunks
+  float* columns;   // the queries, [panels of rows][d][VL]
   long top;
 
   ZT_INLINE void open(Team& team, const AttentionShape& a) {
     top = a.top;
     best = team.scratch(ATTN_ROWS * top);
     order = team.scratch<int32_t>(ATTN_ROWS * top);
-    is_open = team.scratch<int32_t>((a.key_chunks + VL - 1) / VL * VL);
-    columns = team.scratch((size_t)ATTN_STRIDE * a.dp);
-    for (long i = 0; i < (a.key_chunks + VL - 1) / VL * VL; i++) is_open[i] = 0;
+    columns = team.scratch((size_t)ATTN_ROWS * a.dp);
   }
-  ZT_INLINE void consider(long row, float score, int32_t chunk) {
-    float* b = best + row * top;
-    int32_t* o = order + row * top;
-    if (!(o[top - 1] < 0 || score > b[top - 1])) return;
-    long i = top - 1;
-    for (; i > 0 && (o[i - 1] < 0 || score > b[i - 1]); i--) b[i] = b[i - 1], o[i] = o[i - 1];
-    b[i] = score, o[i] = chunk;
+  // K places in registers; K = 0: `places` of them in memory.
+  template <int K>
+  static ZT_INLINE void insert(const float* const* s, long at, const int32_t* list, long n, vf* best, vi* order, long places) {
+    vf kept[K ? K : 1];
+    vi named[K ? K : 1];
+    for (int i = 0; i < K; i++) kept[i] = best[i], named[i] = order[i];
+    vf* b = K ? kept : best;
+    vi* o = K ? named : order;
+    const long last = (K ? K : places) - 1;
+    for (long c = 0; c < n; c++) {
+      vf score = load(s[c] + at);
+      // Free places hold -infinity, which must lose against any score.
+      score = select(score < splat(-3.4e38f), splat(-3.4e38f), score);
+      if (!lane_bits(score > b[last])) continue;
+      const vi chunk = splat_i(list[c]);
+#pragma GCC unroll 8
+      for (long i = last; i > 0; i--) {
+        const vi beats = score > b[i], beats_above = score > b[i - 1];
+        b[i] = select(beats, select(beats_above, b[i - 1], score), b[i]);
+        o[i] = beats ? (beats_above ? o[i - 1] : chunk) : o[i];
+      }
+      const vi beats = score > b[0];
+      b[0] = select(beats, score, b[0]);
+      o[0] = beats ? chunk : o[0];
+    }
+    for (int i = 0; i < K; i++) best[i] = kept[i], order[i] = named[i];
   }
-  // pooled: mean keys of this (batch row, head), leading dimension ld.
-  ZT_INLINE void pick(const float* const* q, long rows, const float* pooled, long ld, long d, const int32_t* list, long n,
-                      float* const* s, int32_t* picks) {
+  ZT_INLINE void insert(const float* const* s, long at, const int32_t* list, long n, vf* b, vi* o) const {
+    switch (top) {
+      case 1: return insert<1>(s, at, list, n, b, o, top);
+      case 2: return insert<2>(s, at, list, n, b, o, top);
+      case 3: return insert<3>(s, at, list, n, b, o, top);
+      case 4: return insert<4>(s, at, list, n, b, o, top);
+      case 5: return insert<5>(s, at, list, n, b, o, top);
+      case 6: return insert<6>(s, at, list, n, b, o, top);
+      case 7: return insert<7>(s, at, list, n, b, o, top);
+      case 8: return insert<8>(s, at, list, n, b, o, top);
+      default: return insert<0>(s, at, list, n, b, o, top);
+    }
+  }
+  // q: [rows] of dp floats; pooled: mean keys of this (batch row, head), leading dimension ld; s: ATTN_ROWS rows of scores.
+  ZT_INLINE void pick(const float* const* q, long dp, long rows, const float* pooled, long ld, long d, const int32_t* list,
+                      long n, float* const* s, int32_t* picks) {
     for (long i = 0; i < rows * top; i++) picks[i] = -1;
     if (n <= top) {
       for (long r = 0; r < rows; r++)
         for (long i = 0; i < n; i++) picks[r * top + i] = list[i];
       return;
     }
-    for (long i = 0; i < n; i++) is_open[list[i]] = -1;
-    for (long i = 0; i < rows * top; i++) order[i] = -1;
-    const long first = list[0] / VL, last = list[n - 1] / VL + 1, limit = list[n - 1] + 1;
-    Panel panels[ATTN_PANELS];
-    for (long p0 = first; p0 < last; p0 += ATTN_PANELS) {
-      const long count = last - p0 < ATTN_PANELS ? last - p0 : (long)ATTN_PANELS;
-      for (long i = 0; i < count; i++) {
-        const long chunk = (p0 + i) * VL;
-        panels[i].key_columns = columns + i * VL * d;
-        pack_columns(pooled + chunk * ld, ld, limit - chunk < VL ? limit - chunk : VL, d, columns + i * VL * d);
-      }
-      scores(q, rows, panels, count, false, d, 1, s);
-      for (long r = 0; r < rows; r++)
-        for (long i = 0; i < count; i++) {
-          const vf v = load(s[r] + i * VL);
-          const vi open_lanes = *(const viu*)(is_open + (p0 + i) * VL);
-          // While places are free every candidate is considered; after that only what beats the last place.
-          const float bar = order[r * top + top - 1] < 0 ? -__builtin_inff() : best[r * top + top - 1];
-          for (unsigned bits = lane_bits(open_lanes & (v >= splat(bar))); bits; bits &= bits - 1) {
-            const int l = __builtin_ctz(bits);
-            consider(r, v[l], (int32_t)((p0 + i) * VL + l));
-          }
-        }
+    const long panels = (rows + VL - 1) / VL;
+    vf* b = (vf*)best;
+    vi* o = (vi*)order;
+    for (long i = 0; i < panels * top; i++) b[i] = splat(-__builtin_inff()), o[i] = splat_i(-1);
+    Panel of_rows[ATTN_ROWS];
+    for (long p = 0; p < panels; p++) {
+      of_rows[p].key_columns = columns + p * VL * d;
+      pack_columns(q[p * VL], dp, rows - p * VL < VL ? rows - p * VL : VL, d, columns + p * VL * d);
     }
-    for (long i = 0; i < n; i++) is_open[list[i]] = 0;
-    for (long r = 0; r < rows; r++) {
-      int32_t *o = order + r * top, *p = picks + r * top;
-      long m = 0;
-      for (; m < top && o[m] >= 0; m++) {
-        long i = m;
-        for (; i > 0 && p[i - 1] > o[m]; i--) p[i] = p[i - 1];
-        p[i] = o[m];
+    const float* means[ATTN_ROWS];
+    for (long from = 0; from < n; from += ATTN_ROWS) {
+      const long count = n - from < ATTN_ROWS ? n - from : (long)ATTN_ROWS;
+      for (long c = 0; c < count; c++) {
+        means[c] = pooled + list[from + c] * ld;
+        if (from + c + ATTN_ROWS < n) prefetch_far_rows(pooled + list[from + c + ATTN_ROWS] * ld, ld, 1, d);
       }
+      scores(means, count, of_rows, panels, false, d, 1, s);
+      for (long p = 0; p < panels; p++) insert(s, p * VL, list + from, count, b + p * top, o + p * top);
+    }
+    for (long p = 0; p < panels; p++) {
+      vi* chosen = o + p * top;
+      // Ascending; as unsigned numbers free places come last.
+      for (long i = top - 1; i > 0; i--)
+        for (long j = 0; j < i; j++) {
+          const vi x = chosen[j], y = chosen[j + 1], swap = (x ^ splat_i(INT32_MIN)) > (y ^ splat_i(INT32_MIN));
+          chosen[j] = swap ? y : x;
+          chosen[j + 1] = swap ? x : y;
+        }
+      const int32_t* lanes = order + p * top * VL;
+      for (long r = 0; r < VL && p * VL + r < rows; r++)
+        for (long i = 0; i < top; i++) picks[(p * VL + r) * top + i] = lanes[i * VL + r];
     }
   }
 };

@@ -36,6 +36,12 @@ static ZT_INLINE void prefetch_rows(const float* x, long ld, long n, long d) {
   for (long i = 0; i < n; i++)
     for (long j = 0; j < d; j += 16) __builtin_prefetch(x + i * ld + j);
 }
+// The same into the second-level cache, which waits for more of them at a time: what lies in main memory comes at almost
+// twice the rate.
+static ZT_INLINE void prefetch_far_rows(const float* x, long ld, long n, long d) {
+  for (long i = 0; i < n; i++)
+    for (long j = 0; j < d; j += 16) __builtin_prefetch(x + i * ld + j, 0, 2);
+}
 
 // Rows of [n][d] (leading dimension ld; missing ones are zero) as columns [d][VL].
 static void pack_columns(const float* x, long ld, long n, long d, float* o) {
@@ -119,11 +125,20 @@ static void scores(const float* const* q, long rows, const Panel* panels, long c
 // The scores of one row with keys where they lie in memory (d a multiple of VL): cheaper than packing for a few rows.
 static ZT_INLINE vf direct_scores(const float* q, const float* k, long ld, long d, int lo, int hi) {
   vf r[VL];
+  if (hi - lo < VL) {
+    for (int i = 0; i < VL; i++) {
+      r[i] = splat(0.0f);
+      if (i >= lo && i < hi)
+        for (long j = 0; j < d; j += VL) r[i] = fma(load(q + j), load(k + i * ld + j), r[i]);
+    }
+    return fold(r);
+  }
 #pragma GCC unroll 16
-  for (int i = 0; i < VL; i++) {
-    r[i] = splat(0.0f);
-    if (i >= lo && i < hi)
-      for (long j = 0; j < d; j += VL) r[i] = fma(load(q + j), load(k + i * ld + j), r[i]);
+  for (int i = 0; i < VL; i++) r[i] = load(q) * load(k + i * ld);
+  for (long j = VL; j < d; j += VL) {
+    const vf a = load(q + j);
+#pragma GCC unroll 16
+    for (int i = 0; i < VL; i++) r[i] = fma(a, load(k + i * ld + j), r[i]);
   }
   return fold(r);
 }
@@ -181,6 +196,39 @@ static void mix(float* const* p, long rows, const Panel* panels, long count, boo
     for (; r + 4 <= rows; r += 4) mix_rows<4>(p + r, panels, count, of_keys, dp, stride, alpha ? alpha + r : 0, o + r);
   for (; r + 2 <= rows; r += 2) mix_rows<2>(p + r, panels, count, of_keys, dp, stride, alpha ? alpha + r : 0, o + r);
   for (; r < rows; r++) mix_rows<1>(p + r, panels, count, of_keys, dp, stride, alpha ? alpha + r : 0, o + r);
+}
+
+// The same for n values (n even) that follow each other and one or two rows, whose chains would wait for themselves: even
+// and odd keys are summed apart.
+template <int R, int N>
+static ZT_INLINE void mix_few_tile(float* const* p, const float* values, long n, long stride, long col, float* const* o) {
+  vf even[R][N], odd[R][N];
+#pragma GCC unroll 2
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 2
+    for (int i = 0; i < N; i++) even[r][i] = load(o[r] + col + i * VL), odd[r][i] = splat(0.0f);
+  for (long j = 0; j < n; j += 2) {
+    const float *v = values + j * stride + col, *w = v + stride;
+#pragma GCC unroll 2
+    for (int r = 0; r < R; r++) {
+      const vf a = splat(p[r][j]), b = splat(p[r][j + 1]);
+#pragma GCC unroll 2
+      for (int i = 0; i < N; i++) {
+        even[r][i] = fma(a, load(v + i * VL), even[r][i]);
+        odd[r][i] = fma(b, load(w + i * VL), odd[r][i]);
+      }
+    }
+  }
+#pragma GCC unroll 2
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 2
+    for (int i = 0; i < N; i++) store(o[r] + col + i * VL, even[r][i] + odd[r][i]);
+}
+template <int R>
+static void mix_few(float* const* p, const float* values, long n, long dp, long stride, float* const* o) {
+  long col = 0;
+  for (; col + 2 * VL <= dp; col += 2 * VL) mix_few_tile<R, 2>(p, values, n, stride, col, o);
+  for (; col < dp; col += VL) mix_few_tile<R, 1>(p, values, n, stride, col, o);
 }
 
 // R keys, N vectors of their gradient at `o` (leading dimension ld; the last vector holds `last` floats).

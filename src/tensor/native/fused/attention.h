@@ -1,16 +1,9 @@
 // Attention over chunk lists with online softmax (Milakov and Gimelshein 1805.02867; Dao et al. 2205.14135), optionally
 // routed: top-k chunks per (token, head) by q . mean key.
 #pragma once
-#include "attention-routing.h"
+#include "attention-chosen.h"
 
 namespace ZT_NS {
-
-// State of a block of query rows in the forward pass.
-struct ForwardBlock {
-  float *q[ATTN_ROWS], *s[ATTN_ROWS], *o[ATTN_ROWS];
-  uint32_t* words[ATTN_ROWS];  // of q, in bf16
-  float m[ATTN_ROWS], l[ATTN_ROWS];
-};
 
 // Adds the keys of the walk to the given rows; `direct` reads keys and values where they lie.
 static void attend(ForwardBlock& block, const int* rows, long n, KeySource& source, PanelWalk& walk, float scale,
@@ -114,12 +107,15 @@ static void attention(const double* x, Team& team) {
     router.open(team, a);
     picks = team.scratch<int32_t>(ATTN_ROWS * a.top);
   }
+  ChosenChunks chosen;
+  const bool side_by_side = ChosenChunks::serves(a);
+  if (side_by_side) chosen.open(team, a);
   source.open(team, a.keys, a.d, a.dp, a.width, false, bf16);
   int all[ATTN_ROWS], some[ATTN_ROWS];
   for (int i = 0; i < ATTN_ROWS; i++) all[i] = i;
 
   // Packing a chunk pays when several rows share it, sooner where later query chunks will find it packed.
-  const long direct_rows = a.d % VL ? 0 : chunks * per > 2 ? 2 : 4;
+  const long direct_rows = a.d % VL ? 0 : chunks > 2 ? 2 : 4;
   long current = -1;
   for (long item = from; item < to; item++) {
     const long bh = item / parts, part = item % parts, b = bh / a.heads, h = bh % a.heads;
@@ -147,18 +143,22 @@ static void attention(const double* x, Team& team) {
       if (a.top > 0) {
         list = a.candidates.list(chunk, count);
         if (gate_room) pack_rows(gate + at, a.width, n, n, a.d, a.dp, gate_room);
-        router.pick(gate_rows, n, pooled + b * pooled_rows * a.width + h * a.d, a.width, a.d, list, count,
+        router.pick(gate_rows, a.dp, n, pooled + b * pooled_rows * a.width + h * a.d, a.width, a.d, list, count,
                     block.s, picks);
         float* c = counts ? counts + (bh * chunks + chunk) * a.key_chunks : 0;
         if (c && r0 == chunk * a.query_chunk)
           for (long j = 0; j < a.key_chunks; j++) c[j] = 0;
         groups.fill(picks, n, a.top);
-        for (long j = 0; j < count; j++) {
+        if (side_by_side) chosen.attend(block, n, groups, list, count, picks, source, a.scale, direct_rows, c);
+        for (long j = 0; j < count && !side_by_side; j++) {
           if (groups.head[list[j]] < 0) continue;
           // The next chunk that somebody chose lies anywhere: what computes on this one hides its way from memory.
           long after = j + 1;
           while (after < count && groups.head[list[after]] < 0) after++;
-          if (after < count) source.prefetch(list[after] * a.key_chunk, a.key_chunk);
+          if (after < count) {
+            source.prefetch_keys(list[after] * a.key_chunk, a.key_chunk);
+            source.prefetch_values(list[after] * a.key_chunk, a.key_chunk);
+          }
           const long m = groups.take(list[j], a.top, some);
           if (c) c[list[j]] += (float)m;
           walk.start(list + j, 1, a.key_chunk);
