@@ -9,7 +9,7 @@ export interface Point {
   readonly series: string;
   readonly x: number;
   readonly mean: number;
-  /** Ends of the 95 % interval; equal to the mean where there is a single unit. */
+  /** Ends of the 95 % interval; equal to the mean where there are fewer than three units. */
   readonly low: number;
   readonly high: number;
   /** Independent units behind the interval. */
@@ -74,6 +74,9 @@ export function meanInterval(values: readonly number[]): { mean: number; low: nu
   return { mean, low: mean - half, high: mean + half };
 }
 
+/** From two units an interval can be computed, but it is thirteen times as wide as their distance: nothing to draw. */
+const leastUnits = 3;
+
 /** Points of every series, sorted by x. Rows whose x or y is not finite are left out (count them with `dropped`). */
 export function seriesPoints(rows: readonly Row[], options: SeriesOptions): Point[] {
   const { x, y, by, unit, band, budget = x } = options;
@@ -86,14 +89,15 @@ export function seriesPoints(rows: readonly Row[], options: SeriesOptions): Poin
       const interval = meanInterval(units);
       const isGiven =
         given && Number.isFinite(numberAt(given, "low")) && Number.isFinite(numberAt(given, "high"));
+      const hasBand = band !== "none" && (isGiven || units.length >= leastUnits);
       const low = isGiven ? numberAt(given, "low") : interval.low;
       const high = isGiven ? numberAt(given, "high") : interval.high;
       points.push({
         series,
         x: tidy(average(group, x)),
         mean: tidy(interval.mean),
-        low: tidy(band === "none" ? interval.mean : low),
-        high: tidy(band === "none" ? interval.mean : high),
+        low: tidy(hasBand ? low : interval.mean),
+        high: tidy(hasBand ? high : interval.mean),
         units: units.length,
       });
     }
@@ -121,5 +125,6 @@ export function bandNote(points: readonly Point[], unit: string, band: Band): st
   const low = Math.min(...counts);
   const high = Math.max(...counts);
   if (high < 2) return "";
+  if (high < leastUnits) return `Mean of ${high} ${unit}s: too few for a band.`;
   return `Band: 95 % interval of the mean over ${low === high ? low : `${low} to ${high}`} ${unit}s.`;
 }

@@ -6,7 +6,7 @@ import { spreadLabels } from "../../src/plot/frame.ts";
 import { encodeIndexedPng } from "../../src/plot/indexed-png.ts";
 import * as plot from "../../src/plot/plot.ts";
 import { rasterize } from "../../src/plot/render.ts";
-import { meanInterval, seriesPoints, studentQuantile } from "../../src/plot/series.ts";
+import { bandNote, meanInterval, seriesPoints, studentQuantile } from "../../src/plot/series.ts";
 import { ink, methodColors, palette } from "../../src/plot/theme.ts";
 import { searchRows } from "./gallery.ts";
 
@@ -120,6 +120,9 @@ describe("means and bands", () => {
     ];
     const [point] = seriesPoints(rows, { x: "x", y: "y", by: "by", unit: "seed", band: "ci95" });
     expect(point).toMatchObject({ mean: 3, units: 2 });
+    // Two units are too few for a band, and the chart says so.
+    expect(point).toMatchObject({ low: 3, high: 3 });
+    expect(bandNote([point!], "seed", "ci95")).toBe("Mean of 2 seeds: too few for a band.");
   });
 });
 
