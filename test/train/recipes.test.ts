@@ -1,10 +1,13 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openRun } from "../../src/lab/run.ts";
 import type { CausalWan } from "../../src/model/causal-wan.ts";
 import { useDevice } from "../../src/tensor/device.ts";
+import { packageRoot } from "../../src/tensor/package-root.ts";
 import { arms, clips, prompts } from "../../src/train/recipes/mini.ts";
 import { averagedAfter, newestCheckpoint, startFrom, trainStage } from "../../src/train/recipes/stage.ts";
 import { world } from "../../src/video/world/world.ts";
@@ -86,5 +89,26 @@ describe("the mini recipe", () => {
       "resampling-forcing",
     ]);
     expect(arms["routed-resampling-forcing"]!().history!.topK).toBe(3);
+  });
+});
+
+describe("obedience", { timeout: 120_000 }, () => {
+  const command = join(packageRoot, "dist/src/train/recipes/obedience.js");
+  const measured = (...args: string[]) => promisify(execFile)(process.execPath, [command, ...args]);
+
+  test("gives shares of all rollouts and of each prompt's, of the same rollouts", async () => {
+    const { stdout } = await measured("mini-resampling-forcing", "--per-prompt", "1");
+    const { name, segments, byPrompt } = JSON.parse(stdout);
+    expect(name).toBe("mini-resampling-forcing");
+    expect(segments).toHaveLength(1);
+    expect(segments[0].rollouts).toBe(prompts.heldOut.length);
+    const shares = prompts.heldOut.map((prompt) => byPrompt[prompt]);
+    const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+    expect(mean).toBeCloseTo(segments[0].objectColourMotion, 6);
+  });
+
+  test("refuses what it cannot measure", async () => {
+    await expect(measured("--per-prompt", "0")).rejects.toThrow(/Give whole numbers/);
+    await expect(measured("mini-oracle")).rejects.toThrow(/not shipped/);
   });
 });
