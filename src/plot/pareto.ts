@@ -103,7 +103,7 @@ function build(rows: readonly Row[], options: ParetoOptions): Spec {
             opacity: {
               condition: [
                 { test: { and: [{ param: "focus", empty: true }, "datum.onFront"] }, value: 1 },
-                { param: "focus", empty: true, value: 0.35 },
+                { param: "focus", empty: true, value: 0.5 },
               ],
               value: 0.08,
             },
