@@ -1,5 +1,15 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { adamw, adamwSlots, hasBf16, linear, rng, setThreads, tf, useDevice } from "../../../src/index.ts";
+import {
+  adamw,
+  adamwSlots,
+  hasBf16,
+  linear,
+  rng,
+  setThreads,
+  type Tensor,
+  tf,
+  useDevice,
+} from "../../../src/index.ts";
 import { setPrecision } from "../../../src/tensor/device.ts";
 
 describe("a weight used again", () => {
