@@ -25,6 +25,7 @@ import { preRopeAttention } from "./pre-rope-attention.ts";
 import { ropeTables } from "./rope-table.ts";
 import type { RoutingRecorder } from "./routing-recorder.ts";
 import { type TextEncoder, worldText } from "./text.ts";
+import { turnedPosition } from "./turned-keys.ts";
 import { countParameters, initialWeight, weightShapes } from "./weights.ts";
 
 export interface HistoryOptions {
@@ -324,35 +325,34 @@ function view(
       return { visible: [...visible.map(slotOf), slots.length + i], candidates: candidates.map(slotOf) };
     });
     options.recorder?.begin(first + chunks.length - 1);
+    // With a largest distance, positions change as the rollout goes on: the cache then holds unrotated keys.
+    const base = maxDistance === undefined ? undefined : Math.max(0, first - maxDistance);
     return networkVelocity(config, weight, {
       x: chunks.length === 1 ? chunks[0]! : tf.concat([...chunks], 1),
       t,
       text: condition.tokens,
-      rope: tables.at(chunks.map((_, i) => first + i)),
+      rope: tables.at(chunks.map((_, i) => turnedPosition(first + i, base ?? 0))),
       outputFrom: chunks.length - 1,
       withUnrotated: policy.gate === "pre-rope" || maxDistance !== undefined,
       attend(layer, projected, from) {
         const { k, v, unrotated } = projected;
-        // With a largest distance, positions change as the rollout goes on: the cache then holds unrotated keys.
-        const cached = maxDistance === undefined ? k : unrotated!.k;
-        cache.write(layer, cached, v, policy.gate === "pre-rope" ? unrotated!.k : k);
-        const keyTokens = (slots.length + chunks.length) * tokens;
-        const keys = maxDistance === undefined ? cache.keys(layer) : rotated(cache.keys(layer), slots, first);
-        const values =
-          maxDistance === undefined
-            ? cache.values(layer)
-            : cache.values(layer).slice([0, 0, 0], [-1, keyTokens, -1]);
+        cache.write(
+          layer,
+          base === undefined ? k : unrotated!.k,
+          v,
+          policy.gate === "pre-rope" ? unrotated!.k : k,
+        );
+        const turned = base === undefined ? undefined : cache.turned(layer, first, base, turn);
         const shown = lists.slice(from);
-        const pooledKeys =
-          maxDistance === undefined || policy.gate === "pre-rope" ? cache.pooled(layer) : undefined;
+        const pooledKeys = turned && policy.gate !== "pre-rope" ? turned.pooled : cache.pooled(layer);
         const { recorder } = options;
         const routes = shown.some(({ candidates }) => candidates.length > 0);
         return chunkAttention(
-          { ...projected, k: keys, v: values },
+          { ...projected, k: turned?.keys ?? cache.keys(layer), v: cache.values(layer) },
           {
             heads: config.heads,
             chunkTokens: tokens,
-            keyTokens,
+            keyTokens: (slots.length + chunks.length) * tokens,
             visible: shown.map(({ visible }) => visible),
             ...(routes && {
               route: {
@@ -376,16 +376,9 @@ function view(
     });
   }
 
-  /** The cached keys and the own chunk's, rotated so that no chunk is farther than `maxDistance`. */
-  function rotated(keys: Tensor, slots: readonly number[], current: number): Tensor {
-    const positions = [...slots, current].map((chunk) => current - Math.min(maxDistance!, current - chunk));
-    const table = tables.at(positions);
-    return rope(
-      keys.slice([0, 0, 0], [-1, positions.length * tokens, -1]),
-      table.cos,
-      table.sin,
-      config.heads,
-    );
+  function turn(keys: Tensor, positions: readonly number[]): Tensor {
+    const { cos, sin } = tables.at(positions);
+    return rope(keys, cos, sin, config.heads);
   }
 
   /** Routing before rotation needs the unrotated queries, which the fused op does not take. */

@@ -15,6 +15,7 @@
 import { appendCache, poolKeys } from "../tensor/ops/cache.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { HistoryPolicy } from "./history-policy.ts";
+import { type Turn, type TurnedKeys, turnedKeys } from "./turned-keys.ts";
 
 export interface KvShape {
   readonly layers: number;
@@ -28,6 +29,7 @@ interface KvBuffer {
   readonly values: Tensor[];
   /** [B, capacity, D], empty unless the policy routes. */
   readonly pooled: Tensor[];
+  readonly turned: TurnedKeys;
   /** Chunks that fit. */
   readonly capacity: number;
   /** Lengths of the histories that live here. */
@@ -46,6 +48,13 @@ export interface KvCache {
   keys(layer: number): Tensor;
   values(layer: number): Tensor;
   pooled(layer: number): Tensor | undefined;
+  /** Keys of this prefix and of the unfinished `current` chunk behind it, turned to positions from `base` on; and their means. */
+  turned(
+    layer: number,
+    current: number,
+    base: number,
+    turn: Turn,
+  ): { readonly keys: Tensor; readonly pooled: Tensor };
   /** Makes room for `chunks` more behind the prefix that this cache may overwrite. */
   reserve(chunks: number): void;
   /**
@@ -105,11 +114,13 @@ function prefix(
       return self.tensors.reduce((sum, tensor) => sum + 4 * tensor.size, 0);
     },
     get tensors() {
-      return buffer ? [...buffer.keys, ...buffer.values, ...buffer.pooled] : [];
+      return buffer ? tensorsOf(buffer) : [];
     },
     keys: (layer: number) => live().keys[layer]!,
     values: (layer: number) => live().values[layer]!,
     pooled: (layer: number) => buffer?.pooled[layer],
+    turned: (layer: number, current: number, base: number, turn: Turn) =>
+      live().turned.read(layer, live().keys[layer]!, [...slots, current], base, turn),
     reserve(chunks: number) {
       if (disposed) live();
       const needed = slots.length + chunks;
@@ -123,6 +134,7 @@ function prefix(
     write(layer: number, k: Tensor, v: Tensor, gateKeys: Tensor = k) {
       const target = live();
       const at = slots.length;
+      target.turned.forget(layer, at);
       replace(target.keys, layer, k, at * shape.chunkTokens);
       replace(target.values, layer, v, at * shape.chunkTokens);
       if (target.pooled.length > 0) {
@@ -145,6 +157,7 @@ function prefix(
         keys: pick(source.keys),
         values: pick(source.values),
         pooled: pick(source.pooled),
+        turned: turnedKeys(shape.chunkTokens),
         capacity: source.capacity,
         prefixes: new Set(),
       };
@@ -176,6 +189,7 @@ function prefix(
         keys: layers.map((layer) => pack((part) => part.keys(layer), shape.chunkTokens)),
         values: layers.map((layer) => pack((part) => part.values(layer), shape.chunkTokens)),
         pooled: policy.topK > 0 ? layers.map((layer) => pack((part) => part.pooled(layer)!, 1)) : [],
+        turned: turnedKeys(shape.chunkTokens),
         capacity,
         prefixes: new Set(),
       };
@@ -214,7 +228,11 @@ function longestOf({ prefixes }: KvBuffer): number {
 function release(buffer: KvBuffer | undefined, length: () => number): void {
   buffer?.prefixes.delete(length);
   if (!buffer || buffer.prefixes.size > 0) return;
-  tf.dispose([...buffer.keys, ...buffer.values, ...buffer.pooled]);
+  tf.dispose(tensorsOf(buffer));
+}
+
+function tensorsOf({ keys, values, pooled, turned }: KvBuffer): Tensor[] {
+  return [...keys, ...values, ...pooled, ...turned.tensors];
 }
 
 /** A buffer of `capacity` chunks that starts with the kept slots of another. */
@@ -243,6 +261,7 @@ function copyOf(
     keys: all(source?.keys, chunkTokens),
     values: all(source?.values, chunkTokens),
     pooled: policy.topK > 0 ? all(source?.pooled, 1) : [],
+    turned: turnedKeys(chunkTokens),
     capacity,
     prefixes: new Set(),
   };

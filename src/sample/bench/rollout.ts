@@ -4,14 +4,17 @@
  * the network, of which the first also writes the keys of that chunk. It is then forgotten, so that each repeat does the
  * same work at the same length. All cases take turns, so that a busy machine slows all alike.
  *
- * CausalWan.mini with fresh weights on noise: its queries choose more chunks (90 of 200 by a head) than those of a trained
- * model (30), and what routing costs is to fetch them.
+ * CausalWan.mini with fresh weights on noise, and the shipped routed model on chunks of its own. What routing costs is to
+ * fetch the chunks that a head's queries choose between them: 90 of 200 with fresh weights, 30 with trained ones.
  */
 import type { Measured } from "../../cli/bench.ts";
 import { CausalWan } from "../../model/causal-wan.ts";
-import { dense, type HistoryPolicy, routing, slidingWindow } from "../../model/history-policy.ts";
+import { dense, routing, slidingWindow } from "../../model/history-policy.ts";
+import { pretrained } from "../../model/model-file.ts";
 import { device, useDevice } from "../../tensor/device.ts";
+import type { Tensor } from "../../tensor/tf.ts";
 import { chunkNoise } from "../noise.ts";
+import { rollout } from "../rollout.ts";
 
 const lengths = [5, 10, 20, 50, 100, 200];
 const prompt = "a red ball bounces on the floor";
@@ -30,34 +33,43 @@ export async function bench({
   batch = 1,
 }: RolloutBenchOptions = {}): Promise<Measured> {
   await useDevice("auto");
-  const model = CausalWan.mini();
-  const condition = model.encode(Array.from({ length: batch }, () => prompt));
+  const fresh = CausalWan.mini();
+  const trained = await pretrained("mini-routed-resampling-forcing");
   const seeds = Array.from({ length: batch }, (_, row) => row);
-  const policies: readonly HistoryPolicy[] = [dense(), slidingWindow({ chunks: 7 }), routing({ topK: 5 })];
-  const xt = chunkNoise(model.chunkShape, seeds, lengths.at(-1)!);
-  const cases = policies.flatMap((policy) => {
-    const view = model.withHistory(policy);
-    let history = view.emptyHistory(batch);
+  const noise = (chunk: number) => chunkNoise(fresh.chunkShape, seeds, chunk);
+  const xt = noise(lengths.at(-1)!);
+  const condition = fresh.encode(seeds.map(() => prompt));
+  const own = await ownChunks(trained, seeds);
+  const subjects: readonly Subject[] = [
+    ...[dense(), slidingWindow({ chunks: 7 }), routing({ topK: 5 })].map((policy) => ({
+      name: policy.name,
+      model: fresh.withHistory(policy),
+      chunkAt: noise,
+    })),
+    { name: `${trained.historyPolicy.name}, trained`, model: trained, chunkAt: (i) => own[i]!.clone() },
+  ];
+  const cases = subjects.flatMap(({ name, model, chunkAt }) => {
+    let history = model.emptyHistory(batch);
     return lengths.map((length) => {
       while (history.numChunks < length - 1) {
-        const chunk = chunkNoise(model.chunkShape, seeds, history.numChunks);
-        const next = view.append(chunk, history, condition);
+        const chunk = chunkAt(history.numChunks);
+        const next = model.append(chunk, history, condition);
         // Writes the keys that wait.
-        view.velocity(chunk, 0.5, next, condition).dispose();
+        model.velocity(chunk, 0.5, next, condition).dispose();
         if (!lengths.includes(history.numChunks + 1)) history.dispose();
         history = next;
         chunk.dispose();
       }
-      return { policy, view, history, length, times: [] as number[], bytes: 0 };
+      return { name, model, history, length, times: [] as number[], bytes: 0 };
     });
   });
   for (let repeat = 0; repeat <= repeats; repeat++) {
     for (const current of cases) {
-      const { view, history, times } = current;
+      const { model, history, times } = current;
       const started = performance.now();
-      const next = view.append(xt, history, condition);
+      const next = model.append(xt, history, condition);
       for (let step = 0; step < steps; step++) {
-        const velocity = view.velocity(xt, 1 - step / steps, next, condition);
+        const velocity = model.velocity(xt, 1 - step / steps, next, condition);
         await velocity.data();
         velocity.dispose();
       }
@@ -68,21 +80,38 @@ export async function bench({
     }
   }
   const rows: Measured["rows"][number][] = [];
-  for (const { policy, length, times, bytes } of cases) {
-    rows.push({ work: `${policy.name}, ${length} chunks: ${steps} steps`, value: median(times), unit: "ms" });
-    rows.push({ work: `${policy.name}, ${length} chunks: cache`, value: bytes / 2 ** 20, unit: "MiB" });
+  for (const { name, length, times, bytes } of cases) {
+    rows.push({ work: `${name}, ${length} chunks: ${steps} steps`, value: median(times), unit: "ms" });
+    rows.push({ work: `${name}, ${length} chunks: cache`, value: bytes / 2 ** 20, unit: "MiB" });
   }
   const ratios: Record<string, number> = {};
-  for (const policy of policies) {
-    const timesAt = (length: number) => cases.find((c) => c.policy === policy && c.length === length)!.times;
+  for (const { name } of subjects) {
+    const timesAt = (length: number) => cases.find((c) => c.name === name && c.length === length)!.times;
     // Chunks of one round lie next to each other in time: drift of the machine's load cancels.
-    ratios[`${policy.name}, 200 / 20 chunks`] = median(timesAt(200).map((time, i) => time / timesAt(20)[i]!));
+    ratios[`${name}, 200 / 20 chunks`] = median(timesAt(200).map((time, i) => time / timesAt(20)[i]!));
   }
   for (const { history } of cases) history.dispose();
   condition.tokens.dispose();
-  xt.dispose();
-  model.dispose();
+  for (const tensor of [xt, ...own]) tensor.dispose();
+  fresh.dispose();
+  trained.dispose();
   return { machine: `${device().backend}: ${device().why}`, rows, ratios };
+}
+
+interface Subject {
+  readonly name: string;
+  readonly model: CausalWan;
+  readonly chunkAt: (chunk: number) => Tensor;
+}
+
+/** What the model itself makes, as long as the longest history. */
+async function ownChunks(model: CausalWan, seeds: readonly number[]): Promise<readonly Tensor[]> {
+  const chunks: Tensor[] = [];
+  const prompts = seeds.map(() => prompt);
+  for await (const { latents } of rollout(model, { prompts, seeds, chunks: lengths.at(-1)!, steps: 4 })) {
+    chunks.push(latents);
+  }
+  return chunks;
 }
 
 function median(values: readonly number[]): number {
