@@ -6,7 +6,7 @@ import { packageRoot } from "../../../kernel/package-root.ts";
 
 const frame = (script: string, name = "f"): StackFrame => ({ script, name });
 const cell = frame("cell[1].ts");
-const module = frame("file:///home/somebody/training.js");
+const module = frame("file:///training.js");
 const timers = frame("node:internal/timers", "listOnTimeout");
 const inspection = frame("node:internal/util/inspect", "formatValue");
 const kernel = frame(new URL("kernel/child/channel.js", `${pathToFileURL(packageRoot).href}/`).href, "send");
