@@ -12,10 +12,10 @@
  * attention reads one contiguous range and nothing is concatenated. Chunks that the policy can never see again are
  * dropped when the buffer is full, so a window costs constant memory.
  */
-import { appendCache, poolKeys } from "../tensor/ops/cache.ts";
+import { poolKeys } from "../tensor/ops/cache.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { HistoryPolicy } from "./history-policy.ts";
-import { type Turn, type TurnedKeys, turnedKeys } from "./turned-keys.ts";
+import { replaced, type Turn, type TurnedKeys, turnedKeys } from "./turned-keys.ts";
 
 export interface KvShape {
   readonly layers: number;
@@ -212,10 +212,7 @@ function retained(policy: HistoryPolicy, slots: readonly number[]): readonly num
 }
 
 function replace(tensors: Tensor[], layer: number, rows: Tensor, at: number): void {
-  const before = tensors[layer]!;
-  const after = tf.keep(appendCache(before, rows, at));
-  if (after !== before) before.dispose();
-  tensors[layer] = after;
+  tensors[layer] = replaced(tensors[layer]!, rows, at);
 }
 
 /** Chunks that belong to some history. */

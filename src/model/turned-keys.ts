@@ -86,7 +86,8 @@ function emptied(like: Tensor, per: number): Tensor {
   return tf.keep(tf.fill([batch, rows / per, width], 0));
 }
 
-function replaced(before: Tensor, rows: Tensor, at: number): Tensor {
+/** The buffer with `rows` at token `at`; where that is another tensor, the one before is given back. */
+export function replaced(before: Tensor, rows: Tensor, at: number): Tensor {
   const after = tf.keep(appendCache(before, rows, at));
   if (after !== before) before.dispose();
   return after;
