@@ -122,6 +122,23 @@ describe("a space across a wire", () => {
     await expect(space.advance([space.root(1, 0)], { chunk: 1, step: 0 })).rejects.toThrow("has ended");
   });
 
+  test("an answer that was on its way when the abort came is read and not used", async () => {
+    const { here, there } = wire();
+    const deaf: typeof here = {
+      ...here,
+      send: (message) => ("call" in message && message.call === "abort" ? undefined : here.send(message)),
+    };
+    const connecting = remoteSpace(deaf);
+    hostSpace(localSpace(fakeDenoiser()), there, `host${hosts++}`);
+    const space = await connecting;
+    const stop = new AbortController();
+    const running = space.advance([space.root(0, 0)], { chunk: 4, step: 0 }, { signal: stop.signal });
+    stop.abort(new Error("enough"));
+    await expect(running).rejects.toThrow("enough");
+    expect(await space.advance([space.root(0, 0)], { chunk: 1, step: 0 })).toHaveLength(1);
+    space.close();
+  });
+
   test("a search whose generator was lost resumes on another to the identical result", async () => {
     const [strategy] = strategies;
     const whole = await search(localSpace(fakeDenoiser()), strategy!, { verifier, seed: 3 });

@@ -103,7 +103,10 @@ export async function remoteSpace(channel: Channel<Request, Answer>): Promise<Re
     async advance(candidates: readonly Candidate[], to: Position, { signal }: AdvanceOptions = {}) {
       if (candidates.length === 0) return [];
       const answer = await call((id) => ({ call: "advance", id, to, ...book.pack(candidates) }), signal);
-      return "batch" in answer ? book.unpack(answer.batch) : [];
+      const advanced = "batch" in answer ? book.unpack(answer.batch) : [];
+      // An answer that was on its way when the abort came is read, so that both sides know the same chunks, but not used.
+      signal?.throwIfAborted();
+      return advanced;
     },
     decode: (candidates: readonly Candidate[]) => pictures("decode", candidates),
     preview: (candidates: readonly Candidate[]) => pictures("preview", candidates),
