@@ -2,7 +2,7 @@
  * The curve shared by scaling, drift, loss and ablation charts: mean lines, bands computed by us, points with
  * tooltips, labels at the right end instead of a legend, reference lines. Pointing at a series dims the others.
  */
-import { focused, paddedDomain, spreadLabels, tidy } from "./frame.ts";
+import { focused, intervalTips, paddedDomain, spreadLabels, tidy, tip } from "./frame.ts";
 import type { Spec } from "./render.ts";
 import type { Point } from "./series.ts";
 import { faint, methodColors, methodShapes } from "./theme.ts";
@@ -68,11 +68,10 @@ export function curve(options: CurveOptions): {
     axis: { format: yFormat, tickCount: 6 },
   };
   const tooltip = [
-    { field: "series", type: "nominal", title: seriesTitle },
-    { field: "x", type: "quantitative", title: options.xTitle, format: xFormat },
-    { field: "mean", type: "quantitative", title: "mean", format: ".4~f" },
-    { field: "low", type: "quantitative", title: "95 % low", format: ".4~f" },
-    { field: "high", type: "quantitative", title: "95 % high", format: ".4~f" },
+    tip("series", seriesTitle),
+    tip("x", options.xTitle, xFormat),
+    tip("mean", "mean", ".4~f"),
+    ...intervalTips(points),
     { field: "units", type: "quantitative", title: "units" },
   ];
   const { labels, leaders, named } = endLabels(points, references, yDomain, width, height);

@@ -72,6 +72,13 @@ export function tip(field: string, title: string, format?: string): Spec {
     : { field, type: "quantitative", title, format };
 }
 
+/** Tooltip lines of a mean's 95 % interval; none where no point has one, as with fewer than three units. */
+export function intervalTips(points: readonly { readonly low: number; readonly high: number }[]): Spec[] {
+  return points.some(({ low, high }) => high > low)
+    ? [tip("low", "95 % low", ".4~f"), tip("high", "95 % high", ".4~f")]
+    : [];
+}
+
 /** Colour and shape of a series, as colour must not be the only cue, with one legend in a line above the chart. */
 export function seriesCues(names: readonly string[]): { readonly color: Spec; readonly shape: Spec } {
   return {

@@ -8,6 +8,7 @@ import {
   emptySpec,
   focused,
   frame,
+  intervalTips,
   legendFocus,
   paddedDomain,
   quantity,
@@ -51,12 +52,11 @@ function axes(points: readonly Point[], yTitle: string, extra: readonly number[]
   return { x, y };
 }
 
-const tooltip = [
+const pointTips = (points: readonly Point[]): Spec[] => [
   tip("series", "method"),
   tip("x", "NFE", ",.0f"),
   tip("mean", "mean", ".4~f"),
-  tip("low", "95 % low", ".4~f"),
-  tip("high", "95 % high", ".4~f"),
+  ...intervalTips(points),
 ];
 
 /** One panel a strategy: its mean, band and seeds in colour, the others in grey. */
@@ -131,7 +131,7 @@ function strategies(rows: readonly Row[], options: PanelOptions): Spec {
           {
             transform: own,
             mark: { type: "point", filled: true, size: 45, opacity: 1 },
-            encoding: { x, y, color, tooltip },
+            encoding: { x, y, color, tooltip: pointTips(points) },
           },
         ],
       },
@@ -211,7 +211,7 @@ function verifiers(rows: readonly Row[], options: PanelOptions & { panel?: strin
               color,
               shape: cues.shape,
               opacity: focused(1, 0.15),
-              tooltip,
+              tooltip: pointTips(marks),
             },
           },
         ],

@@ -4,7 +4,7 @@
  * A saved notebook holds both, so each is bounded: frames are thinned, the picture keeps its size.
  */
 import { writeApng } from "./apng.ts";
-import { caption, captionHeight } from "./caption.ts";
+import { caption, captionHeight, captionLines } from "./caption.ts";
 import { encodeReel, strip } from "./encode.ts";
 import { fittingScale, type Reel, reelOf, thinned } from "./reel.ts";
 import type { Video } from "./video.ts";
@@ -92,11 +92,13 @@ function grid(
   fps: number,
 ): Reel {
   const reels = cells.map(({ video: v }) => reelOf(v, fittingScale(v.width, v.height, side)));
-  const labelled = cells.some((c) => c.label !== "");
   const gap = 4;
   const width = Math.max(...reels.map((r) => r.width));
   const picture = Math.max(...reels.map((r) => r.height));
-  const height = picture + (labelled ? captionHeight : 0);
+  const labels = cells.map(({ label }) => captionLines(label, width));
+  const labelled = cells.some(({ label }) => label !== "");
+  const lines = Math.max(...labels.map(({ length }) => length));
+  const height = picture + (labelled ? captionHeight(lines) : 0);
   const rows = Math.ceil(cells.length / columns);
   const wide = columns * (width + gap) - gap;
   const tall = rows * (height + gap) - gap;
@@ -108,9 +110,9 @@ function grid(
   const corner = (k: number) =>
     [Math.floor(k / columns) * (height + gap), (k % columns) * (width + gap)] as const;
   if (labelled) {
-    cells.forEach(({ label }, k) => {
+    labels.forEach((label, k) => {
       const [top, left] = corner(k);
-      paste(blank, caption(label, width), width, captionHeight, top, left);
+      paste(blank, caption(label, width, lines), width, captionHeight(lines), top, left);
     });
   }
   const length = Math.max(...reels.map((r) => r.frames.length));

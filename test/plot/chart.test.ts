@@ -124,6 +124,18 @@ describe("means and bands", () => {
     expect(point).toMatchObject({ low: 3, high: 3 });
     expect(bandNote([point!], "seed", "ci95")).toBe("Mean of 2 seeds: too few for a band.");
   });
+
+  it("tells no ends of an interval where there is none", () => {
+    const tips = (seeds: readonly number[]) =>
+      JSON.stringify(
+        plot.nfeVersusScore(
+          seeds.flatMap((seed) =>
+            [1, 2].map((nfe) => ({ strategy: "linear", seed, nfe, score: seed + nfe })),
+          ),
+        ).spec,
+      ).includes("95 % low");
+    expect([tips([0, 1]), tips([0, 1, 2])]).toEqual([false, true]);
+  });
 });
 
 describe("labels", () => {

@@ -45,7 +45,7 @@ describe("videos in notebooks", () => {
   it("show as a contact sheet and as a film strip", async () => {
     expect(await size(await show(contactSheet([red, blue, red, blue, red])))).toEqual([
       3 * 160 + 8,
-      2 * 178 + 4,
+      2 * (160 + 32) + 4,
     ]);
     expect(await size(await show(contactSheet([red, blue], { columns: 1, captions: false })))).toEqual([
       160, 324,
