@@ -108,7 +108,7 @@ describe("obedience", { timeout: 120_000 }, () => {
   });
 
   test("refuses what it cannot measure", async () => {
-    await expect(measured("--per-prompt", "0")).rejects.toThrow(/Give whole numbers/);
+    await expect(measured("--per-prompt", "0")).rejects.toThrow(/Give a whole number of at least 1\./);
     await expect(measured("mini-oracle")).rejects.toThrow(/not shipped/);
   });
 });

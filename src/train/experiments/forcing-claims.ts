@@ -10,7 +10,8 @@
  * hierarchical bootstrap intervals of 95 %.
  */
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { Command } from "commander";
+import { someOf, whole, wholes } from "../../cli/option-values.ts";
 import { type Claim, claim, type Region } from "../../lab/claim.ts";
 import { canonicalJson } from "../../lab/hash.ts";
 import { openRun, type Run } from "../../lab/run.ts";
@@ -167,30 +168,19 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      from: { type: "string", default: "mini-seed-0" },
-      seeds: { type: "string", default: "0,1,2" },
-      steps: { type: "string", default: "500" },
-      batch: { type: "string", default: "4" },
-      arms: {
-        type: "string",
-        default: [...Object.keys(trainedArms), ...Object.keys(continuedArms)].join(","),
-      },
-      "per-prompt": { type: "string", default: "3" },
-      threads: { type: "string" },
-      runs: { type: "string" },
-      judge: { type: "boolean", default: false },
-    },
-  });
-  const names = values.arms.split(",");
-  const unknown = names.find((name) => !(name in trainedArms) && !(name in continuedArms));
-  if (unknown !== undefined) {
-    throw new RangeError(
-      `Cannot compare the arm "${unknown}". Choose from ${[...Object.keys(trainedArms), ...Object.keys(continuedArms)].join(", ")}.`,
-    );
-  }
+interface ForcingClaimsOptions {
+  readonly from: string;
+  readonly seeds: readonly number[];
+  readonly steps: number;
+  readonly batch: number;
+  readonly arms: readonly string[];
+  readonly perPrompt: number;
+  readonly threads?: number;
+  readonly runs?: string;
+  readonly judge: boolean;
+}
+
+async function measureAndJudge(values: ForcingClaimsOptions): Promise<void> {
   const root = values.runs === undefined ? {} : { root: values.runs };
   const from = listRuns(root)
     .filter(({ id, name }) => id === values.from || name === values.from)
@@ -201,12 +191,8 @@ async function main(): Promise<void> {
     );
   }
   await useDevice("auto");
-  if (values.threads) setThreads(Number(values.threads));
-  const [steps, batchSize, perPrompt] = [values.steps, values.batch, values["per-prompt"]].map(Number) as [
-    number,
-    number,
-    number,
-  ];
+  if (values.threads) setThreads(values.threads);
+  const { steps, batch: batchSize, perPrompt } = values;
   const config = { from: from.id, steps, batchSize, perPrompt };
   const run =
     listRuns({ ...root, name: "forcing-claims" }).find(
@@ -219,8 +205,8 @@ async function main(): Promise<void> {
       codec: worldCodec(),
       from,
       modelSeed: Number((from.config as { seed?: number }).seed ?? 0),
-      seeds: values.seeds.split(",").map(Number),
-      names,
+      seeds: values.seeds,
+      names: values.arms,
       steps,
       batchSize,
       perPrompt,
@@ -240,7 +226,21 @@ async function main(): Promise<void> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  await main().catch((error: Error) => {
+  const names = [...Object.keys(trainedArms), ...Object.keys(continuedArms)];
+  const program = new Command("forcing-claims.js")
+    .description("claims 18 to 24 over training seeds; resumable, what is measured is not measured again")
+    .showHelpAfterError()
+    .option("--from <run>", "run with the warm-up, by id or name", "mini-seed-0")
+    .option("--seeds <list>", "training seeds", wholes, [0, 1, 2])
+    .option("--steps <n>", "of each arm", whole(1), 500)
+    .option("--batch <n>", "clips a step", whole(1), 4)
+    .option("--arms <names>", "what to train", someOf(names), names)
+    .option("--per-prompt <n>", "rollouts of each held-out prompt", whole(1), 3)
+    .option("--threads <n>", "(default: all cores)", whole(1))
+    .option("--runs <folder>", "run store (default: data/runs)")
+    .option("--judge", "only read what was measured", false)
+    .action(measureAndJudge);
+  await program.parseAsync().catch((error: Error) => {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
   });

@@ -8,7 +8,8 @@
  */
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { Command, Option } from "commander";
+import { whole } from "../../cli/option-values.ts";
 import { type CausalWan, modelOf } from "../../model/causal-wan.ts";
 import { loadModel, saveModel } from "../../model/model-file.ts";
 import { type Precision, setThreads, useDevice } from "../../tensor/device.ts";
@@ -40,44 +41,47 @@ export function fullClip(model: CausalWan): CausalWan {
   }
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      from: {
-        type: "string",
-        default: join(packageRoot, "data", "checkpoints", "mini-teacher-forcing.safetensors"),
-      },
-      steps: { type: "string", default: "1500" },
-      seed: { type: "string", default: "0" },
-      precision: { type: "string", default: "float32" },
-      threads: { type: "string", default: "1" },
-      seconds: { type: "string" },
-      out: { type: "string", default: join("data", "runs", "full-clip", "mini-full-clip.safetensors") },
-    },
-  });
+interface FullClipOptions {
+  readonly from: string;
+  readonly steps: number;
+  readonly seed: number;
+  readonly precision: Precision;
+  readonly threads: number;
+  readonly seconds?: number;
+  readonly out: string;
+}
+
+async function trainFullClip({
+  from,
+  steps,
+  seed,
+  precision,
+  threads,
+  seconds,
+  out,
+}: FullClipOptions): Promise<void> {
   await useDevice("auto");
-  setThreads(Number(values.threads));
-  const [steps, seed] = [Number(values.steps), Number(values.seed)];
+  setThreads(threads);
   const codec = worldCodec();
-  const causal = await loadModel(values.from);
+  const causal = await loadModel(from);
   const model = fullClip(causal);
   causal.dispose();
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
-  if (values.seconds) setTimeout(() => stop.abort(), 1000 * Number(values.seconds)).unref();
+  if (seconds) setTimeout(() => stop.abort(), 1000 * seconds).unref();
   const training = train(model, clips(seed + 2), {
     ...arm(teacherForcing(), steps),
     codec,
     seed: seed + 2,
-    precision: values.precision as Precision,
-    checkpoint: { folder: join(dirname(values.out), "checkpoints"), every: 500, keep: 1 },
+    precision,
+    checkpoint: { folder: join(dirname(out), "checkpoints"), every: 500, keep: 1 },
     signal: stop.signal,
   });
   for await (const { step, loss, secondsPerStep } of training) {
     console.log(`${step}/${steps} loss ${loss.toFixed(4)} ${Math.round(1000 * secondsPerStep)} ms/step`);
   }
-  const recipe = `full clip, seed ${seed}: ${steps} steps from ${values.from}, batch 8, averaged weights`;
-  await saveModel(training.averaged, values.out, {
+  const recipe = `full clip, seed ${seed}: ${steps} steps from ${from}, batch 8, averaged weights`;
+  await saveModel(training.averaged, out, {
     floats: "F16",
     notes: { name: "mini-full-clip", recipe },
   });
@@ -89,7 +93,26 @@ async function main(): Promise<void> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  await main().catch((error: Error) => {
+  const program = new Command("full-clip.js")
+    .description(
+      "makes a bidirectional model of whole clips from a causal one; the same command goes on where it was stopped",
+    )
+    .showHelpAfterError()
+    .option(
+      "--from <file>",
+      "the causal model",
+      join(packageRoot, "data", "checkpoints", "mini-teacher-forcing.safetensors"),
+    )
+    .option("--steps <n>", "of fine-tuning", whole(1), 1500)
+    .option("--seed <n>", "of clips and noise", whole(), 0)
+    .addOption(
+      new Option("--precision <name>", "of products").choices(["float32", "bf16"]).default("float32"),
+    )
+    .option("--threads <n>", "", whole(1), 1)
+    .option("--seconds <n>", "stop after so long", whole(1))
+    .option("--out <file>", "the model", join("data", "runs", "full-clip", "mini-full-clip.safetensors"))
+    .action(trainFullClip);
+  await program.parseAsync().catch((error: Error) => {
     console.error(error.name === "AbortError" ? "Stopped; run the same command to go on." : error.message);
     process.exitCode = 1;
   });

@@ -1,9 +1,10 @@
 /**
- * `node dist/src/train/recipes/main.js mini [options]`: makes the shipped checkpoints, seeded and resumable: the same
+ * `node dist/src/train/recipes/main.js mini [options]` (`--help` lists them): makes the shipped checkpoints, seeded and resumable: the same
  * command goes on where it was stopped or killed. Curves ("train"), evaluations ("evaluation", one row per segment of the
  * rollouts) and checkpoints are kept in one run of the store, named after the recipe and its seed.
  */
-import { parseArgs } from "node:util";
+import { Command, Option } from "commander";
+import { someOf, whole } from "../../cli/option-values.ts";
 import { canonicalJson } from "../../lab/hash.ts";
 import { openRun, type Run } from "../../lab/run.ts";
 import { listRuns } from "../../lab/store.ts";
@@ -16,47 +17,28 @@ import { arm, armSteps, arms, clips, prompts, sampling, trainedChunks, warmup, w
 import { ship } from "./ship.ts";
 import { averagedAfter, startFrom, trainStage } from "./stage.ts";
 
-const usage = `Usage: main.js mini [--arms ${Object.keys(arms).join(",")}]
-  [--warmup ${warmupSteps}] [--steps ${armSteps}] [--seed 0] [--precision bf16|float32] [--threads n] [--runs FOLDER] [--ship]
-The precision is bf16 where the CPU has it.
-Arms not named are left for later: the command may be repeated with others.`;
-
 /** The samplers that every arm is evaluated with: as shipped, and cheap enough for errors to add up. */
 const evaluations = [sampling, { ...sampling, steps: 4, guidanceScale: 1 }] as const;
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      arms: { type: "string", default: Object.keys(arms).join(",") },
-      warmup: { type: "string", default: String(warmupSteps) },
-      steps: { type: "string", default: String(armSteps) },
-      seed: { type: "string", default: "0" },
-      precision: { type: "string" },
-      threads: { type: "string" },
-      runs: { type: "string" },
-      ship: { type: "boolean", default: false },
-    },
-  });
-  const wanted = values.arms.split(",");
-  const unknown = wanted.find((name) => !(name in arms));
-  if (positionals[0] !== "mini" || unknown !== undefined) {
-    throw new RangeError(
-      `Cannot run this recipe: got ${JSON.stringify(unknown ?? positionals[0])}.\n${usage}`,
-    );
-  }
+interface RecipeOptions {
+  readonly arms: readonly string[];
+  readonly warmup: number;
+  readonly steps: number;
+  readonly seed: number;
+  readonly precision?: Precision;
+  readonly threads?: number;
+  readonly runs?: string;
+  readonly ship: boolean;
+}
+
+async function mini({ arms: wanted, seed, warmup: first, steps, ...values }: RecipeOptions): Promise<void> {
   await useDevice("auto");
-  if (values.threads) setThreads(Number(values.threads));
+  if (values.threads) setThreads(values.threads);
   console.log(device().why);
-  const [seed, first, steps] = [values.seed, values.warmup, values.steps].map(Number) as [
-    number,
-    number,
-    number,
-  ];
   const codec = worldCodec();
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
-  const precision = (values.precision ?? (hasBf16() ? "bf16" : "float32")) as Precision;
+  const precision = values.precision ?? (hasBf16() ? "bf16" : "float32");
   const common = { codec, precision, signal: stop.signal };
   const run = await recipeRun(
     `mini-seed-${seed}`,
@@ -140,7 +122,33 @@ function manifestLine(segments: readonly SegmentEvaluation[]): Record<string, nu
 
 const round = (x: number) => Math.round(1000 * x) / 1000;
 
-main().catch((error: Error) => {
+const program = new Command("main.js")
+  .description("makes shipped checkpoints by a seeded recipe")
+  .showHelpAfterError();
+program
+  .command("mini")
+  .description("the mini models of single objects; the same command goes on where it was stopped or killed")
+  .option(
+    "--arms <names>",
+    "arms to train; others may follow later by the same command",
+    someOf(Object.keys(arms)),
+    Object.keys(arms),
+  )
+  .option("--warmup <steps>", "steps of teacher forcing before the arms", whole(1), warmupSteps)
+  .option("--steps <steps>", "steps of each arm", whole(1), armSteps)
+  .option("--seed <n>", "of weights, clips and noise", whole(), 0)
+  .addOption(
+    new Option("--precision <name>", "of products (default: bf16 where the CPU has it)").choices([
+      "bf16",
+      "float32",
+    ]),
+  )
+  .option("--threads <n>", "(default: all cores)", whole(1))
+  .option("--runs <folder>", "run store (default: data/runs)")
+  .option("--ship", "put the models among the shipped checkpoints", false)
+  .action(mini);
+
+program.parseAsync().catch((error: Error) => {
   console.error(error.name === "AbortError" ? "Stopped; run the same command to go on." : error.message);
   process.exitCode = 1;
 });

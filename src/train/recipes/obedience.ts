@@ -7,7 +7,8 @@
  * the share by prompt in the first. Sampled as the manifest says. The recipe's own evaluation has six rollouts a
  * prompt and other seeds.
  */
-import { parseArgs } from "node:util";
+import { Command } from "commander";
+import { whole } from "../../cli/option-values.ts";
 import { worldScore } from "../../metrics/world-score.ts";
 import { pretrained, shippedModels } from "../../model/model-file.ts";
 import { setThreads, useDevice } from "../../tensor/device.ts";
@@ -16,33 +17,20 @@ import { clip } from "../../video/video.ts";
 import { evaluateModel } from "./evaluate.ts";
 import { prompts, trainedChunks, window } from "./mini.ts";
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      "per-prompt": { type: "string", default: "20" },
-      seed: { type: "string", default: "7000" },
-      chunks: { type: "string", default: String(trainedChunks) },
-      threads: { type: "string" },
-    },
-  });
-  const [perPrompt, seed, chunks] = [values["per-prompt"], values.seed, values.chunks].map(Number) as [
-    number,
-    number,
-    number,
-  ];
-  if (
-    !(Number.isInteger(perPrompt) && perPrompt > 0 && Number.isInteger(chunks) && chunks >= trainedChunks)
-  ) {
-    throw new RangeError(
-      `Cannot measure with --per-prompt ${values["per-prompt"]} --chunks ${values.chunks}. Give whole numbers, of at least ${trainedChunks} chunks.`,
-    );
-  }
+interface ObedienceOptions {
+  readonly perPrompt: number;
+  readonly seed: number;
+  readonly chunks: number;
+  readonly threads?: number;
+}
+
+async function obedience(names: readonly string[], options: ObedienceOptions): Promise<void> {
+  const { perPrompt, seed, chunks, threads } = options;
   await useDevice("auto");
-  if (values.threads) setThreads(Number(values.threads));
+  if (threads) setThreads(threads);
   const codec = worldCodec();
   const shipped = await shippedModels();
-  for (const name of positionals.length > 0 ? positionals : shipped.map((model) => model.name)) {
+  for (const name of names.length > 0 ? names : shipped.map((model) => model.name)) {
     const model = await pretrained(name);
     const { sampling, topK } = shipped.find((one) => one.name === name)!;
     const { segments, videos } = await evaluateModel(model, codec, {
@@ -72,7 +60,19 @@ async function main(): Promise<void> {
   }
 }
 
-main().catch((error: Error) => {
+const program = new Command("obedience.js")
+  .description(
+    "how often shipped models do what held-out prompts ask, on fresh noise; one line of JSON a model",
+  )
+  .showHelpAfterError()
+  .argument("[model...]", "names of shipped models (default: all)")
+  .option("--per-prompt <n>", "rollouts of each prompt", whole(1), 20)
+  .option("--seed <n>", "of the noise", whole(), 7000)
+  .option("--chunks <n>", `length, at least ${trainedChunks}`, whole(trainedChunks), trainedChunks)
+  .option("--threads <n>", "(default: all cores)", whole(1))
+  .action(obedience);
+
+program.parseAsync().catch((error: Error) => {
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 });
