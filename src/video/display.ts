@@ -4,7 +4,7 @@
  * A saved notebook holds both, so each is bounded: frames are thinned, the picture keeps its size.
  */
 import { writeApng } from "./apng.ts";
-import { caption, captionHeight, captionLines } from "./caption.ts";
+import { caption, captionHeight, captionLayout } from "./caption.ts";
 import { encodeReel, strip } from "./encode.ts";
 import { fittingScale, type Reel, reelOf, thinned } from "./reel.ts";
 import type { Video } from "./video.ts";
@@ -95,9 +95,9 @@ function grid(
   const gap = 4;
   const width = Math.max(...reels.map((r) => r.width));
   const picture = Math.max(...reels.map((r) => r.height));
-  const labels = cells.map(({ label }) => captionLines(label, width));
+  const labels = cells.map(({ label }) => captionLayout(label, width));
   const labelled = cells.some(({ label }) => label !== "");
-  const lines = Math.max(...labels.map(({ length }) => length));
+  const lines = Math.max(...labels.map((label) => label.lines.length));
   const height = picture + (labelled ? captionHeight(lines) : 0);
   const rows = Math.ceil(cells.length / columns);
   const wide = columns * (width + gap) - gap;

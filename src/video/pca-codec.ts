@@ -96,12 +96,13 @@ export function pcaCodec(weights: PcaCodecWeights): Codec {
       return [frames, h / patch, w / patch, channels] as const;
     },
     encode(videos: Tensor): Tensor {
-      const [b, f, h, w, c] = videos.shape as [number, number, number, number, number];
-      if (videos.rank !== 5 || c !== 3) {
+      if (!(videos instanceof tf.Tensor) || videos.rank !== 5 || videos.shape[4] !== 3) {
+        const found = videos instanceof tf.Tensor ? `a tensor of shape [${videos.shape}]` : "no tensor";
         throw new RangeError(
-          `Cannot encode a tensor of shape [${videos.shape}]: videos are [B, frames, height, width, 3].`,
+          `Cannot encode as videos must be a tensor [B, frames, height, width, 3]: got ${found}. Of a clip: tf.tensor5d(clip.data, [1, clip.numFrames, clip.height, clip.width, 3]).`,
         );
       }
+      const [b, f, h, w] = videos.shape as [number, number, number, number, 3];
       const shape = this.latentShape(f, h, w);
       return tf.tidy(() => {
         const t = tensors();

@@ -1,46 +1,49 @@
 import { describe, expect, it } from "vitest";
-import { caption, captionHeight, captionLines } from "../../src/video/caption.ts";
+import { caption, captionHeight, captionLayout } from "../../src/video/caption.ts";
 
 const prompt = "a red triangle bounces on the floor";
 
-/** Columns of a caption's picture that hold ink, by line. */
-function inked(rgb: Uint8Array, width: number, line: number): number[] {
-  const top = captionHeight(line);
-  return Array.from({ length: width }, (_, x) => x).filter((x) =>
-    Array.from({ length: 14 }, (_, y) => (top - 4 + y) * width + x).some((pixel) => rgb[3 * pixel]! < 128),
-  );
+/** The last column of a caption's picture that holds ink, by line; -1 without. */
+function lastInk(rgb: Uint8Array, width: number, line: number): number {
+  const top = captionHeight(line) - 4;
+  const isInked = (x: number) =>
+    Array.from({ length: 14 }, (_, y) => (top + y) * width + x).some((pixel) => rgb[3 * pixel]! < 128);
+  return Array.from({ length: width }, (_, x) => x).findLast(isInked) ?? -1;
 }
 
 describe("captions", () => {
-  it("break between words where they are wider than the picture", () => {
-    expect(captionLines(prompt, 400)).toEqual([prompt]);
-    expect(captionLines(prompt, 160)).toEqual(["a red triangle bounces", "on the floor"]);
-    expect(captionLines(prompt, 96)).toEqual(["a red", "triangle", "bounces on the floor"]);
-    expect(captionLines("", 96)).toEqual([""]);
-    expect(captionLines("  spaced \n out ", 160)).toEqual(["spaced out"]);
+  it("break between words, in a smaller font where they would need more than four lines", () => {
+    expect(captionLayout(prompt, 400)).toEqual({ fontSize: 11, lines: [prompt] });
+    expect(captionLayout(prompt, 160)).toEqual({
+      fontSize: 11,
+      lines: ["a red triangle bounces", "on the floor"],
+    });
+    expect(captionLayout(`${prompt} and a blue ball stays still`, 96).fontSize).toBeLessThan(11);
+    expect(captionLayout(`${prompt} and a blue ball stays still`, 96).lines.join(" ")).toBe(
+      `${prompt} and a blue ball stays still`,
+    );
+    expect(captionLayout("", 96).lines).toEqual([""]);
+    expect(captionLayout("  spaced \n out ", 160).lines).toEqual(["spaced out"]);
   });
 
-  it("have three lines at most; what does not fit into the last is shortened", () => {
-    const lines = captionLines("a word ".repeat(40), 96);
-    expect(lines).toHaveLength(3);
-    const rgb = caption(lines, 96);
-    expect(rgb).toHaveLength(96 * captionHeight(3) * 3);
-    for (const line of [0, 1, 2]) expect(inked(rgb, 96, line).length).toBeGreaterThan(20);
+  it("are cut where even the smallest font does not fit, and say so", () => {
+    const long = captionLayout("a word ".repeat(40), 96);
+    expect(long.lines).toHaveLength(4);
+    expect(long.lines.at(-1)).toMatch(/…$/);
+    expect(captionLayout("resampling-forcing-of-everything", 64).lines[0]).toMatch(/…$/);
+    expect(captionLayout("wide", 3).lines).toEqual(["…"]);
   });
 
-  it("leave no line cut at the right edge and keep the asked height", () => {
+  it("lose no letter at the right edge and keep the asked height", () => {
     for (const width of [64, 96, 160, 256]) {
-      const lines = captionLines(prompt, width);
-      const rgb = caption(lines, width, 3);
-      expect(rgb).toHaveLength(width * captionHeight(3) * 3);
-      lines.forEach((_, line) => {
-        expect(inked(rgb, width, line).at(-1)).toBeLessThan(width - 1);
+      const layout = captionLayout(prompt, width);
+      const rgb = caption(layout, width, 4);
+      expect(rgb).toHaveLength(width * captionHeight(4) * 3);
+      layout.lines.forEach((_, line) => {
+        expect(lastInk(rgb, width, line)).toBeGreaterThan(5);
+        expect(lastInk(rgb, width, line)).toBeLessThan(width - 1);
       });
+      if (layout.lines.length < 4) expect(lastInk(rgb, width, 3)).toBe(-1);
     }
-  });
-
-  it("one word wider than the picture gets smaller, then shortened", () => {
-    const rgb = caption(["resampling-forcing-of-everything"], 64);
-    expect(inked(rgb, 64, 0).at(-1)).toBeLessThanOrEqual(63);
   });
 });

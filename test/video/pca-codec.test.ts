@@ -84,7 +84,10 @@ describe("pca codec", () => {
     const codec = worldCodec();
     expect(() => codec.latentShape(1, 30, 32)).toThrow(/must be multiples of 8\. Resize/);
     expect(() => codec.encode(tf.zeros([1, 2, 32, 32, 4]))).toThrow(
-      /videos are \[B, frames, height, width, 3\]/,
+      /videos must be a tensor \[B, frames, height, width, 3\]/,
+    );
+    expect(() => codec.encode(world().clip(0).video as never)).toThrow(
+      /got no tensor\. Of a clip: tf\.tensor5d\(clip\.data/,
     );
     expect(() => codec.decode(tf.zeros([1, 2, 4, 4, 8]))).toThrow(
       /latents are \[B, frames, height, width, 64\]/,
