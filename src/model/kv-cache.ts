@@ -73,8 +73,8 @@ export interface KvCache {
   dispose(): void;
 }
 
-/** Chunks of room in a joined cache: the one that waits to be written and the one in work. */
-const joinRoom = 2;
+/** Chunks of room in a gathered or joined cache: the one that waits to be written and the one in work. */
+const spareChunks = 2;
 
 export function kvCache(shape: KvShape, policy: HistoryPolicy, batch: number): KvCache {
   return prefix(shape, policy, batch, undefined, []);
@@ -151,14 +151,29 @@ function prefix(
     gather(rows: readonly number[]) {
       if (!buffer) return prefix(shape, policy, rows.length, undefined, slots);
       const source = live();
-      const index = tf.tensor1d([...rows], "int32");
-      const pick = (tensors: readonly Tensor[]) => tensors.map((tensor) => tf.keep(tf.gather(tensor, index)));
+      // Of every row the slots in use and room for what comes next, in one pass over memory.
+      const capacity = Math.min(source.capacity, slots.length + spareChunks);
+      const index = tf.tensor1d(
+        rows.flatMap((row) => Array.from({ length: capacity }, (_, slot) => row * source.capacity + slot)),
+        "int32",
+      );
+      const pick = (tensors: readonly Tensor[], unit: number) =>
+        tensors.map((tensor) =>
+          tf.keep(
+            tf.tidy(() =>
+              tensor
+                .reshape([batch * source.capacity, unit * shape.dim])
+                .gather(index)
+                .reshape([rows.length, capacity * unit, shape.dim]),
+            ),
+          ),
+        );
       const copy: KvBuffer = {
-        keys: pick(source.keys),
-        values: pick(source.values),
-        pooled: pick(source.pooled),
+        keys: pick(source.keys, shape.chunkTokens),
+        values: pick(source.values, shape.chunkTokens),
+        pooled: pick(source.pooled, 1),
         turned: turnedKeys(shape.chunkTokens),
-        capacity: source.capacity,
+        capacity,
         prefixes: new Set(),
       };
       index.dispose();
@@ -170,7 +185,7 @@ function prefix(
       if (slots.length === 0) return prefix(shape, policy, rows, undefined, slots);
       // Some may have dropped chunks already that others still hold: only what can still be seen is common to all.
       const kept = retained(policy, slots);
-      const capacity = kept.length + joinRoom;
+      const capacity = kept.length + spareChunks;
       const pack = (of: (part: KvCache) => Tensor, unit: number) =>
         tf.keep(
           tf.tidy(() => {
@@ -179,7 +194,7 @@ function prefix(
               const pieces = runs.map(([from, count]) =>
                 of(part).slice([0, from * unit, 0], [-1, count * unit, -1]),
               );
-              return tf.concat([...pieces, tf.fill([part.batch, joinRoom * unit, shape.dim], 0)], 1);
+              return tf.concat([...pieces, tf.fill([part.batch, spareChunks * unit, shape.dim], 0)], 1);
             });
             return tf.concat(picked, 0);
           }),

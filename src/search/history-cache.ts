@@ -114,15 +114,17 @@ export function historyCache(
         const found = cached(node);
         const history = found && rows.get(found)!.history;
         const key = history?.join ? undefined : history;
-        groups.set(key, [...(groups.get(key) ?? []), i]);
+        const group = groups.get(key);
+        if (group) group.push(i);
+        else groups.set(key, [i]);
       });
       // Rows of one history side by side, in its order: the fewest pieces to gather, often none.
       const places = nodes.map((node) => rows.get(cached(node)!));
-      const order = [...new Set(places.map((place) => place?.history))];
-      const rank = (i: number) => order.indexOf(places[i]?.history);
-      const row = (i: number) => places[i]?.row ?? 0;
+      const order = new Map([...new Set(places.map((place) => place?.history))].map((one, i) => [one, i]));
+      const rank = places.map((place) => order.get(place?.history)!);
+      const row = places.map((place) => place?.row ?? 0);
       return [...groups.values()].map((group) =>
-        group.sort((a, b) => rank(a) - rank(b) || row(a) - row(b) || a - b),
+        group.sort((a, b) => rank[a]! - rank[b]! || row[a]! - row[b]! || a - b),
       );
     },
     keep(live: readonly Candidate[]) {

@@ -126,3 +126,25 @@ test("histories of different lengths are not joined", () => {
     "Cannot join histories as they must have the same number of chunks: got 1 and 2. Join those of one length.",
   );
 });
+
+test("a gathered history holds the chunks in use and room for two more, and goes on bit for bit", () => {
+  const model = tinyModel({ history: dense() });
+  const clip = clipOf(model, 6);
+  const frames = model.chunkShape[0];
+  const chunkAt = (i: number, rows: readonly number[]) =>
+    rowsOf(clip, rows).slice([0, i * frames, 0, 0, 0], [-1, frames, -1, -1, -1]);
+  const whole = grown(model, clip, [0, 1, 2], 2, { isSettled: true }) as KvHistory;
+  const order = [2, 0, 2, 1];
+  const gathered = whole.gather(order) as KvHistory;
+  const perChunk = whole.cache.bytes / (3 * 8);
+  expect(gathered.cache.bytes).toBe(perChunk * order.length * (2 + 2));
+  // Past the room that it has: two more chunks, one in work.
+  let [straight, picked]: [History, History] = [whole, gathered];
+  for (const i of [2, 3, 4]) {
+    straight = model.append(chunkAt(i, [0, 1, 2]), straight, conditionOf(model, [0, 1, 2]));
+    picked = model.append(chunkAt(i, order), picked, conditionOf(model, order));
+  }
+  const expected = model.velocity(chunkAt(5, [0, 1, 2]), 0.4, straight, conditionOf(model, [0, 1, 2]));
+  const found = model.velocity(chunkAt(5, order), 0.4, picked, conditionOf(model, order));
+  expect(found.dataSync()).toEqual(rowsOf(expected, order).dataSync());
+});
