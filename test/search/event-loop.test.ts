@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { eventLoopTurns } from "../../src/search/event-loop.ts";
 
 /** Work that keeps the event loop for so many milliseconds. */
@@ -7,10 +7,16 @@ function busy(milliseconds: number): void {
   while (performance.now() < until);
 }
 
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 test("short pieces share a turn, a long one is followed by its own", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
   const turn = eventLoopTurns({ every: 30 });
+  vi.advanceTimersByTime(29);
   expect(turn()).toBeUndefined();
-  busy(31);
+  vi.advanceTimersByTime(1);
   const waited = turn();
   expect(waited).toBeInstanceOf(Promise);
   await waited;

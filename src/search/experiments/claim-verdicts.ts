@@ -105,7 +105,7 @@ function choice({ pool }: Unit, by: string, n: number, name = "total"): number {
 function judgeSelection(state: State, over: Over, n: number): void {
   const gain = (unit: Unit, from: number, to: number) =>
     choice(unit, "reward", to) - choice(unit, "reward", from);
-  for (let from = 1; from < n; from *= 2) {
+  for (let from = 1; 2 * from <= n; from *= 2) {
     state(
       1,
       `best-of-N rises from ${from} to ${2 * from}`,
