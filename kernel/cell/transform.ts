@@ -4,7 +4,7 @@
  * Types are erased by blanking (ts-blank-space), so lines and columns stay. Enums, namespaces, parameter properties,
  * decorators and `using` go through the compiler's emit instead, with a source map.
  */
-
+import type TS from "typescript";
 import { applyEdits, type ColumnMap, type Edit } from "./edits.ts";
 import { type EmitOptions, emit } from "./emit.ts";
 import { isObjectAlone, parseCell, positionAt } from "./parse.ts";
@@ -23,7 +23,10 @@ export type Transformed =
   | { readonly ok: true; readonly script: string; readonly map: CellMap }
   | { readonly ok: false; readonly message: string; readonly line: number; readonly column: number };
 
-export type TransformOptions = EmitOptions;
+export interface TransformOptions extends EmitOptions {
+  /** Edits that make the loops of a cell fast: see loops.ts. */
+  readonly loops?: (source: TS.SourceFile) => readonly Edit[];
+}
 
 /** The compiler's output as a script: its top-level `var` (enums, namespaces, what a `using` block hoists) become `let`. */
 function scriptOf(text: string, options: TransformOptions): { script: string; sourceMap: string } {
@@ -45,7 +48,8 @@ export function transform(code: string, options: TransformOptions = {}): Transfo
   if (fault !== undefined)
     return { ok: false, message: fault.message, ...positionAt(parsed.source, fault.start) };
   const { source } = parsed;
-  const { edits, needsEmit } = rewrite(source);
+  const { edits: rewriting, needsEmit } = rewrite(source);
+  const edits = [...rewriting, ...(options.loops?.(source) ?? [])];
   let erasable = !needsEmit;
   let erased = "";
   if (erasable) {

@@ -4,6 +4,8 @@ import type { Failure, TypeCheckMode } from "../child/frames.ts";
 import { type Completions, complete } from "./complete.ts";
 import { inspect } from "./inspect.ts";
 import { type Completeness, isComplete } from "./is-complete.ts";
+import { loops } from "./loops.ts";
+import { parseCell } from "./parse.ts";
 import { isPlainlySound } from "./plainly-sound.ts";
 import { type CellMap, eraseExpression, transform } from "./transform.ts";
 import { type Diagnostic, type TypeService, typeService } from "./type-service.ts";
@@ -51,6 +53,8 @@ const types = (): TypeService => {
   return service;
 };
 
+const session = loops();
+
 interface Fault {
   readonly message: string;
   readonly line: number;
@@ -81,6 +85,7 @@ function prepare(request: Extract<LanguageRequest, { op: "prepare" }>): Prepared
   const { code, name, typeCheck } = request;
   const { experimentalDecorators, emitDecoratorMetadata } = service?.options ?? {};
   const transformed = transform(code, {
+    loops: session.edits,
     ...(experimentalDecorators === undefined ? {} : { experimentalDecorators }),
     ...(emitDecoratorMetadata === undefined ? {} : { emitDecoratorMetadata }),
   });
@@ -94,6 +99,7 @@ function prepare(request: Extract<LanguageRequest, { op: "prepare" }>): Prepared
   if (diagnostics.length > 0 && typeCheck === "error")
     return { ok: false, failure: typeFailure(diagnostics, code, name) };
   types().commit(code);
+  for (const text of [code, ...Object.values(request.expressions)]) session.commit(parseCell(text).source);
   const found = diagnostics.length === 0 ? [] : typeFailure(diagnostics, code, name).traceback;
   const warning = [...found, ...(fault === "" ? [] : [fault])];
   const expressions = Object.fromEntries(
@@ -129,6 +135,7 @@ function answer(request: LanguageRequest): LanguageAnswers[keyof LanguageAnswers
       return isComplete(request.code);
     case "reset":
       service?.reset();
+      session.reset();
       return null;
     case "warm":
       if (request.what === "check") types().check("1;");

@@ -26,6 +26,8 @@ export interface CellRuntime {
   module: unknown;
   thrown: unknown;
   meta: unknown;
+  /** While a loop works on variables of its own: what writes them back, see `cell/loops.ts`. */
+  loop: string;
   /** Evaluated by the watchdog: see `strike.ts`. */
   look: (isPatienceOver: boolean) => Target;
   import: (specifier: unknown, options?: ImportCallOptions) => Promise<unknown>;
@@ -39,6 +41,7 @@ export const slots: CellRuntime = {
   module: undefined,
   thrown: undefined,
   meta: undefined,
+  loop: "",
   look: () => "none",
   import: () => Promise.reject(new Error("internal: imports are not set up")),
   w: cancelPoint,

@@ -7,7 +7,7 @@ import { Console } from "node:console";
 import { captureStreams, send, setOutputParent, writeFully } from "./channel.ts";
 import { abandonComms, takeComm } from "./comm.ts";
 import { abandonDisplays, settleDisplays } from "./display.ts";
-import { evaluate, evaluateExpression, installRuntime, release, Shown, takeOut } from "./evaluate.ts";
+import { evaluate, evaluateExpression, installRuntime, release, Shown, slots, takeOut } from "./evaluate.ts";
 import { type Command, type Failure, NO_CELL, type Outcome, type RunCommand } from "./frames.ts";
 import { installGlobals } from "./globals.ts";
 import { probe } from "./health.ts";
@@ -112,6 +112,7 @@ function runCell(command: RunCommand): void {
     const expressions = await valuesOf(command.expressions);
     return { expressions, ...(data === null ? {} : { result: { data, metadata: {} } }) };
   };
+  slots.loop = ""; // A loop that was terminated has not done so itself.
   beginCell(parent, (reason) => {
     abandonDisplays();
     fail(reason);

@@ -54,6 +54,7 @@ const STRIKE_MS = 1000;
 function look(isPatienceOver: boolean): Target {
   const found = isStopping() ? target(look, isPatienceOver) : "none";
   if (found !== "here") return found;
+  if (slots.loop !== "") return "halted";
   const strikes = Atomics.load(shared, Shared.STRIKES);
   tell({ strike: true });
   // Not by Atomics.wait: this may be an interrupt of one, and V8 does not nest them.

@@ -90,8 +90,8 @@ export function forgetCalls(): void {
   if (calls.size > 0) calls = new Map();
 }
 
-/** `here`: at once. `immediate`: in the callback of an immediate, see `immediates.ts`. `idle`: nothing runs. */
-export type Target = "here" | "immediate" | "none" | "idle";
+/** `here`: at once. `halted`: as a debugger would, see `halt.ts`. `idle`: nothing runs. */
+export type Target = "here" | "halted" | "none" | "idle";
 
 /** Whether a termination may come now. `isPatienceOver`: also while Node works for the user's code. */
 export function target(below: (isPatienceOver: boolean) => Target, isPatienceOver: boolean): Target {
@@ -105,5 +105,5 @@ export function target(below: (isPatienceOver: boolean) => Target, isPatienceOve
   const standing = standingOf(frames);
   if (standing === "away" || (standing === "inside" && !isPatienceOver)) return "none";
   forgetCalls();
-  return frames.some(isImmediateWork) ? "immediate" : "here";
+  return frames.some(isImmediateWork) ? "halted" : "here";
 }

@@ -7,7 +7,7 @@ import inspector from "node:inspector";
 import { Socket } from "node:net";
 import { type MessagePort, workerData } from "node:worker_threads";
 import { type MainLine, Shared, WATCHDOG_FD, type WatchdogLine, type WatchdogNote } from "./frames.ts";
-import { strikeImmediate } from "./immediates.ts";
+import { strikeHalted } from "./halt.ts";
 import type { Target } from "./strike.ts";
 
 export interface WatchdogData {
@@ -94,7 +94,7 @@ async function look(isPatienceOver: boolean): Promise<Target | undefined> {
       resolve((reply as inspector.Runtime.EvaluateReturnType | undefined)?.result.value as Target),
     );
   });
-  if (found === "immediate") await strikeImmediate(session, terminate);
+  if (found === "halted") await strikeHalted(session, terminate);
   return found;
 }
 
@@ -104,13 +104,19 @@ async function pursue(isSilent: () => boolean): Promise<boolean> {
   while (isSilent()) {
     const waited = performance.now() - begun;
     if (waited > LAST_RESORT_MS) {
-      terminate();
+      let hasStruck = false;
+      const strikeOnce = (): void => {
+        hasStruck = true;
+        terminate();
+      };
+      await strikeHalted(session, strikeOnce, { isPatienceOver: true });
+      if (!hasStruck) terminate();
       return true;
     }
     const found = await look(waited > PATIENCE_MS);
     if (found === "idle") return false;
-    // From the first look on: while native code was at work there was none. An immediate takes a time of its own.
-    begun = found === "immediate" ? Infinity : Math.min(begun, performance.now());
+    // From the first look on: while native code was at work there was none. Halting takes a time of its own.
+    begun = found === "halted" ? Infinity : Math.min(begun, performance.now());
     await sleep(LOOK_MS);
   }
   return false;
