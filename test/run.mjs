@@ -56,7 +56,8 @@ const ok = step(
     "--reporter=./test/reporter.ts",
     ...only,
   ],
-  { ZOETROPE_TEST_SUMMARY: summaryPath },
+  // What tests and the programs that they start and kill leave behind goes with this folder.
+  { ZOETROPE_TEST_SUMMARY: summaryPath, TMPDIR: folder },
 );
 if (existsSync(summaryPath)) {
   const summary = JSON.parse(readFileSync(summaryPath, "utf8"));
@@ -67,7 +68,11 @@ if (existsSync(summaryPath)) {
 } else {
   failed++;
 }
-rmSync(folder, { recursive: true, force: true });
+try {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+} catch (error) {
+  process.stdout.write(`\nLeft ${folder}: ${error.message}\n`);
+}
 
 if (skipped.length > 0) {
   process.stdout.write(
