@@ -25,7 +25,9 @@ import type { Candidate } from "./candidate.ts";
 import { clampWeight, multinomial, tournamentWinner } from "./selection.ts";
 import type { SearchSpace } from "./space.ts";
 import {
+  checkChoice,
   checkCounts,
+  checkRange,
   checkSchedule,
   endOf,
   fullCost,
@@ -82,6 +84,7 @@ export function tournament({ size = 3 }: { readonly size?: number } = {}): Paren
 
 /** Parents in proportion to exp(lambda x reward), as a particle filter resamples. */
 export function resampling({ lambda = 10 }: { readonly lambda?: number } = {}): ParentSelection {
+  checkRange("EvoSearch", { lambda }, 0);
   return Object.freeze({
     name: `resampling ${lambda}`,
     choose: (rewards: readonly number[], n: number, rng: Rng) =>
@@ -101,6 +104,8 @@ export function noiseMutation({
   readonly rate?: number;
   readonly scale?: number;
 } = {}): Mutation {
+  checkRange("EvoSearch", { rate }, 0, 1);
+  checkRange("EvoSearch", { scale }, 0);
   return Object.freeze({
     name: `mutation ${rate} ${scale}`,
     apply: (space: SearchSpace, parent: Candidate, index: number) =>
@@ -128,6 +133,7 @@ export function evoSearch(options: EvoSearchOptions): SearchStrategy {
   } = options;
   checkCounts("EvoSearch", Object.fromEntries(population.map((k, i) => [`population[${i}]`, k])));
   checkCounts("EvoSearch", { elites }, 0);
+  checkChoice("EvoSearch", "parents", parents, ["all", "newest"]);
   if (population.length !== schedule.length + 1) {
     throw new RangeError(
       `Cannot run EvoSearch as "population" must have one entry more than "schedule": got ${population.length} and ${schedule.length}. Give k_start and then one size per generation.`,

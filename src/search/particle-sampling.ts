@@ -20,7 +20,9 @@
 import { clampWeight, effectiveSize, multinomial } from "./selection.ts";
 import type { SearchSpace } from "./space.ts";
 import {
+  checkChoice,
   checkCounts,
+  checkRange,
   checkSchedule,
   endOf,
   fullCost,
@@ -48,10 +50,13 @@ export interface ParticleSamplingOptions {
   readonly lookahead?: "prediction" | "rollout";
 }
 
-/** @throws RangeError for counts below 1 or a schedule outside the space's steps */
+/** @throws RangeError for counts below 1, a lambda below 0, unknown choices or a schedule outside the space's steps */
 export function particleSampling(options: ParticleSamplingOptions): SearchStrategy {
   const { n, potential = "diff", lambda = 10, adaptive = false, lookahead = "prediction" } = options;
   checkCounts("particle sampling", { n });
+  checkRange("particle sampling", { lambda }, 0);
+  checkChoice("particle sampling", "potential", potential, ["max", "add", "diff", "rt"]);
+  checkChoice("particle sampling", "lookahead", lookahead, ["prediction", "rollout"]);
   const scheduleOf = (space: SearchSpace): readonly number[] => {
     if (!options.schedule) {
       const fifths = [1, 2, 3, 4].map((i) => Math.round((i * space.numSteps) / 5));

@@ -157,3 +157,33 @@ export function checkCounts(strategy: string, counts: Readonly<Record<string, nu
     );
   }
 }
+
+/** @throws RangeError unless `value` is one of `choices`: cells are not type-checked before they run. */
+export function checkChoice(
+  strategy: string,
+  name: string,
+  value: unknown,
+  choices: readonly (string | undefined)[],
+): void {
+  if (choices.includes(value as string | undefined)) return;
+  const named = choices.filter((choice) => choice !== undefined).map((choice) => `"${choice}"`);
+  throw new RangeError(
+    `Cannot run ${strategy} as "${name}" must be one of ${named.join(", ")}: got ${JSON.stringify(value)}.`,
+  );
+}
+
+/** @throws RangeError unless every value is a finite number within low to high. */
+export function checkRange(
+  strategy: string,
+  values: Readonly<Record<string, number>>,
+  low: number,
+  high = Number.POSITIVE_INFINITY,
+): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (Number.isFinite(value) && value >= low && value <= high) continue;
+    const range = high === Number.POSITIVE_INFINITY ? `of at least ${low}` : `from ${low} to ${high}`;
+    throw new RangeError(
+      `Cannot run ${strategy} as "${name}" must be a finite number ${range}: got ${value}.`,
+    );
+  }
+}

@@ -22,6 +22,7 @@ import type { Candidate, Position } from "./candidate.ts";
 import { type Keep, survivors } from "./selection.ts";
 import type { SearchSpace } from "./space.ts";
 import {
+  checkChoice,
   checkCounts,
   endOf,
   fullCost,
@@ -64,13 +65,19 @@ interface Node {
   readonly value: number;
 }
 
-/** @throws RangeError for counts below 1 or a schedule outside the space's chunks */
+/** @throws RangeError for counts below 1, unknown rules or a schedule outside the space's chunks */
 export function treeOfFrames(options: TreeOfFramesOptions): SearchStrategy {
   const { roots, branch = 1, keep = "mean", judgeAt, heuristic = "cumulative", image } = options;
   checkCounts("Tree-of-Frames", { roots });
   const factors = typeof branch === "number" ? [branch] : branch;
   checkCounts("Tree-of-Frames", Object.fromEntries(factors.map((factor, i) => [`branch[${i}]`, factor])));
   const rules: readonly Keep[] = typeof keep === "object" ? keep : [keep];
+  if (rules.length === 0) throw new RangeError('Cannot run Tree-of-Frames as "keep" is an empty list.');
+  for (const rule of image?.keep === undefined ? rules : [...rules, image.keep]) {
+    if (typeof rule === "number") checkCounts("Tree-of-Frames", { keep: rule });
+    else checkChoice("Tree-of-Frames", "keep", rule, ["mean", "median", "all"]);
+  }
+  checkChoice("Tree-of-Frames", "heuristic", heuristic, ["cumulative", "last"]);
 
   const branching = (space: SearchSpace, chunk: number): number => {
     if (typeof branch !== "number") return branch[chunk] ?? 1;
