@@ -59,8 +59,11 @@ function measure(value: unknown, seen: Set<object>): { bytes: number; tensors: n
     }
     if (types.isAnyArrayBuffer(item)) total.bytes += item.byteLength;
     else if (ArrayBuffer.isView(item)) waiting.push(item.buffer);
-    else if (item instanceof Map) waiting.push(...item.keys(), ...item.values());
-    else if (item instanceof Set) waiting.push(...item);
+    else if (item instanceof Map) {
+      for (const [key, value] of item) waiting.push(key, value);
+    } else if (item instanceof Set) {
+      for (const value of item) waiting.push(value);
+    }
     else if (typeof item === "object") {
       const fields = Object.getOwnPropertyDescriptors(item);
       for (const key of Reflect.ownKeys(fields)) {

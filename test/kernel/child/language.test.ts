@@ -161,6 +161,30 @@ describe("cells", () => {
   });
 });
 
+describe("loops of the top level", () => {
+  it("keep what they had done when an error was thrown, and its place", async () => {
+    const failed = await run(
+      "let half = 0, at = 0;\nfor (at = 0; ; at++) {\n  half += 0.5; if (at === 9) throw new Error('x');\n}",
+    );
+    expect(plainTraceback(failed)).toMatch(/at cell\[\d+\]\.ts:3:36/);
+    expect(await value("[half, at]")).toBe("[ 5, 9 ]");
+  });
+
+  it("are seen by what reads their variables while they run", async () => {
+    expect(
+      await value(
+        "let seen = 0, shown: number[] = []; const look = () => shown.push(seen);\nfor (let i = 0; i < 3; i++) { seen += 0.5; look(); }\nshown",
+      ),
+    ).toBe("[ 0.5, 1, 1.5 ]");
+    write("reads.ts", "declare const counted: number;\nexport const read = () => counted;");
+    expect(
+      await value(
+        "import { read } from './reads';\nlet counted = 0, got: number[] = [];\nfor (let i = 0; i < 3; i++) { counted += 0.5; got.push(read()); }\ngot",
+      ),
+    ).toBe("[ 0.5, 1, 1.5 ]");
+  });
+});
+
 describe("errors", () => {
   it("name the type error's line and column, and do not run the cell", async () => {
     const shown = await run("globalThis.ranAnyway = true;\nconst n: number = 1;\n  n.toUpperCase();");

@@ -162,6 +162,32 @@ describe("the stop button", () => {
     expect((await client.execute("before.length")).result?.["data"]).toEqual({ "text/plain": "2" });
   });
 
+  it.each([
+    ["a loop", "while (true) { turns++; halves += 0.5; }"],
+    ["a nested loop", "for (;;) for (let i = 0; i < 1000; i++) { turns++; halves += 0.5; }"],
+    [
+      "a loop of slow turns",
+      "for (;;) { turns++; halves += 0.5; [0.5].concat(Array.from({ length: 3e5 }, (_, i) => i)); }",
+    ],
+    ["a loop that calls a function", "for (;;) { turns++; halves = half(turns); }"],
+    ["a loop that prints", "for (;;) { turns++; halves += 0.5; console.log(turns); }"],
+    [
+      "a loop behind an immediate",
+      "await new Promise((r) => setImmediate(r)); for (;;) { turns++; halves += 0.5; }",
+    ],
+  ])("keeps what %s had counted", async (_, code) => {
+    await client.execute("let turns = 0, halves = 0; function half(x: number) { return x / 2; }");
+    await stop(code, 100);
+    const [turns, off] = JSON.parse(
+      (await client.execute("JSON.stringify([turns, turns - 2 * halves])")).result!["data"][
+        "text/plain"
+      ].slice(1, -1),
+    ) as [number, number];
+    expect(turns).toBeGreaterThan(5);
+    expect([0, 1]).toContain(off); // Stopped between the two assignments at the earliest.
+    await healthy();
+  });
+
   it("ends the process on a second press when the first did not help, and says so", async () => {
     const mortal = await RawClient.start({ env: UNCHECKED });
     const id = await mortal.executeLater(
