@@ -1,7 +1,13 @@
 import { expect, test } from "vitest";
 import { CausalWan } from "../../src/model/causal-wan.ts";
 import { type ClaimRow, claimRows } from "../../src/search/experiments/claim-rows.ts";
-import { clipSetting, fullClipSetting, pictureSetting } from "../../src/search/experiments/claim-settings.ts";
+import {
+  clipSetting,
+  fullClipSetting,
+  largeFullClipSetting,
+  largePictureSetting,
+  pictureSetting,
+} from "../../src/search/experiments/claim-settings.ts";
 import { judgeClaims } from "../../src/search/experiments/claim-verdicts.ts";
 import { claimPrompts } from "../../src/search/experiments/claims.ts";
 import { useDevice } from "../../src/tensor/device.ts";
@@ -14,13 +20,15 @@ test.each([
   clipSetting({ n: 12, chunks: 4, steps: 2 }),
   pictureSetting({ n: 6, steps: 8 }),
   fullClipSetting({ n: 6, steps: 4 }),
+  largePictureSetting({ n: 8, steps: 8 }),
+  largeFullClipSetting({ n: 8 }),
 ])(
   "$name: rows of every kind come out, are judged, and are taken up again where they stopped",
   async (setting) => {
     await useDevice("auto");
     const codec = worldCodec();
     const config = { dim: 32, layers: 1, heads: 2, ffn: 64 };
-    const chunkFrames = setting.name === "full clip" ? 4 : 1;
+    const chunkFrames = setting.name.startsWith("full clip") ? 4 : 1;
     const model = CausalWan.mini({ codec, seed: 3, config, chunkFrames });
     const options = { prompts: ["a red ball stays still"], seeds: [0, 1], stamp: { weights: "none" } };
     const rows: ClaimRow[] = [];
@@ -34,7 +42,9 @@ test.each([
     const expected = {
       clip: [1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 14, 17],
       picture: [9, 10, 12, 13, 14, 17],
+      "picture 64": [9, 10, 12, 14, 17],
       "full clip": [9, 10, 12, 14, 17],
+      "full clip 32": [9, 10, 12, 14, 17],
     }[setting.name];
     expect([...new Set(verdicts.map((one) => one.claim))].sort((a, b) => a - b)).toEqual(expected);
     for (const verdict of verdicts) {

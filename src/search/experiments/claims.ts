@@ -3,9 +3,9 @@
  * needs a larger trained model): measures what is missing, then judges.
  *
  *   node dist/src/search/experiments/claims.js [--weights FILE] [--rows FILE ...] [--prompts 20] [--seeds 5]
- *        [--setting clip|picture|"full clip"] [--only LABEL] [--share 1/2] [--threads N] [--judge]
+ *        [--setting clip|picture|"picture 64"|"full clip"|"full clip 32"] [--only LABEL] [--share 1/2] [--threads N] [--judge]
  *
- * "full clip" needs the weights of src/train/recipes/full-clip.ts, the other two those of a causal model.
+ * The two full clips need the weights of src/train/recipes/full-clip.ts, the others those of a causal model.
  *
  * --from N leaves out the first N prompts and --first-seed N starts at another seed: a fresh sample, to confirm what was found
  * on the first. --only runs the searches whose label begins so.
@@ -25,7 +25,13 @@ import { packageRoot } from "../../tensor/package-root.ts";
 import { prompts as split } from "../../train/recipes/mini.ts";
 import { worldCodec } from "../../video/pca-codec.ts";
 import { type ClaimRow, claimRows } from "./claim-rows.ts";
-import { clipSetting, fullClipSetting, pictureSetting } from "./claim-settings.ts";
+import {
+  clipSetting,
+  fullClipSetting,
+  largeFullClipSetting,
+  largePictureSetting,
+  pictureSetting,
+} from "./claim-settings.ts";
 import { judgeClaims } from "./claim-verdicts.ts";
 
 /** Held-out prompts first, then training prompts, spread over the scenes; all differ. */
@@ -73,10 +79,17 @@ async function main(): Promise<void> {
     );
     const firstSeed = Number(values["first-seed"]);
     const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => firstSeed + i);
-    for (const every of [clipSetting(), pictureSetting(), fullClipSetting()]) {
+    const settings = [
+      clipSetting(),
+      pictureSetting(),
+      fullClipSetting(),
+      largePictureSetting(),
+      largeFullClipSetting(),
+    ];
+    for (const every of settings) {
       if (!values.setting.includes(every.name)) continue;
       const isFullClip = model.config.trainedChunks === 1;
-      if (isFullClip !== (every.name === "full clip")) {
+      if (isFullClip !== every.name.startsWith("full clip")) {
         throw new RangeError(
           `Cannot measure the setting "${every.name}" with ${values.weights} as it needs a model of ${isFullClip ? "chunks" : "whole clips"}: this one generates ${model.chunkShape[0]} latent frames at once. Give other --weights or another --setting.`,
         );
