@@ -4,225 +4,8 @@
 // Every element of C is one chain of multiply-adds over k within a block of KC, blocks added in order. Edge tiles run
 // the same chain on zero-padded panels, so a row of C depends neither on the number of rows, nor on the team.
 #pragma once
-#include "transpose.h"
+#include "gemm-tile.h"
 
-namespace ZT_NS {
-
-#if VL == 16
-enum { MR = 8, NV = 3, KC = 256, NC = 1536 };
-#elif VL == 8
-enum { MR = 6, NV = 2, KC = 256, NC = 1024 };
-#elif defined(__aarch64__)
-enum { MR = 8, NV = 3, KC = 256, NC = 768 };
-#else
-enum { MR = 4, NV = 2, KC = 256, NC = 768 };
-#endif
-enum { NR = NV * VL, MC = MR * 12 };
-
-enum Activation { ACT_NONE = 0, ACT_GELU = 1, ACT_SILU = 2, ACT_RELU = 3 };
-
-struct Gemm {
-  bool ta = false, tb = false;  // A is [k,m] instead of [m,k]; B is [n,k] instead of [k,n]
-  long m = 0, n = 0, k = 0;
-  const float* a = 0;
-  long lda = 0;
-  const float* b = 0;  // ignored when `packed` is given
-  long ldb = 0;
-  float* c = 0;
-  long ldc = 0;
-  float alpha = 1;
-  bool accumulate = false;    // add to C
-  const float* bias = 0;      // [n], added after alpha
-  int activation = ACT_NONE;  // applied last
-  float* pre = 0;             // where the value before the activation goes (leading dimension ldc), or null
-  const float* packed = 0;    // B packed once by pack_b_all, in the precision still in use
-  float* row_sums = 0;        // [m], or null: receives the sums of the rows of op(A)
-};
-
-// B[k, n] -> panels of NR columns, each k rows of NR floats; missing columns are zero.
-static void pack_b(bool tb, long k, long n, const float* b, long ldb, float* o) {
-  for (long j = 0; j < n; j += NR) {
-    long w = n - j < NR ? n - j : NR;
-    if (!tb) {
-      for (long p = 0; p < k; p++) {
-        const float* s = b + p * ldb + j;
-        float* d = o + p * NR;
-        if (w == NR) {
-          for (int q = 0; q < NV; q++) store(d + q * VL, load(s + q * VL));
-        } else {
-          for (long q = 0; q < w; q++) d[q] = s[q];
-          for (long q = w; q < NR; q++) d[q] = 0;
-        }
-      }
-    } else {
-      for (long p0 = 0; p0 < k; p0 += 16) {
-        long p1 = p0 + 16 < k ? p0 + 16 : k;
-        for (long q = 0; q < w; q++) {
-          const float* s = b + (j + q) * ldb;
-          for (long p = p0; p < p1; p++) o[p * NR + q] = s[p];
-        }
-        for (long q = w; q < NR; q++)
-          for (long p = p0; p < p1; p++) o[p * NR + q] = 0;
-      }
-    }
-    o += k * NR;
-  }
-}
-// A[m, k] -> panels of MR rows, each k columns of MR floats.
-static void pack_a(bool ta, long m, long k, const float* a, long lda, float* o) {
-  for (long i = 0; i < m; i += MR) {
-    long h = m - i < MR ? m - i : MR;
-    if (ta) {
-      for (long p = 0; p < k; p++) {
-        const float* s = a + p * lda + i;
-        if (h == MR) {
-          for (int q = 0; q < MR; q++) o[p * MR + q] = s[q];
-        } else {
-          for (long q = 0; q < h; q++) o[p * MR + q] = s[q];
-          for (long q = h; q < MR; q++) o[p * MR + q] = 0;
-        }
-      }
-    } else {
-      for (long p0 = 0; p0 < k; p0 += 16) {
-        long p1 = p0 + 16 < k ? p0 + 16 : k;
-        for (long q = 0; q < h; q++) {
-          const float* s = a + (i + q) * lda;
-          for (long p = p0; p < p1; p++) o[p * MR + q] = s[p];
-        }
-        for (long q = h; q < MR; q++)
-          for (long p = p0; p < p1; p++) o[p * MR + q] = 0;
-      }
-    }
-    o += k * MR;
-  }
-}
-
-static ZT_INLINE vf activate(vf v, int activation) {
-  switch (activation) {
-    case ACT_GELU: return gelu(v);
-    case ACT_SILU: return silu(v);
-    case ACT_RELU: return max(v, splat(0.0f));
-    default: return v;
-  }
-}
-
-// Adds a tile of sums, N vectors wide, to C, with the epilogue after the last block of depth.
-template <int H, int N>
-static ZT_INLINE void finish_tile(const Gemm& g, vf (&c)[H][N], long row, long col, long w, bool first, bool last) {
-  float* out = g.c + row * g.ldc + col;
-  const bool add = !first || g.accumulate;
-  const bool finish = last && (g.bias || g.activation || g.pre);
-  const vf alpha = splat(g.alpha);
-  if (w == N * VL && !(finish && (g.activation || g.pre))) {
-    vf bias[N];
-#pragma GCC unroll 4
-    for (int j = 0; j < N; j++) bias[j] = finish ? load(g.bias + col + j * VL) : splat(0.0f);
-#pragma GCC unroll 16
-    for (int i = 0; i < H; i++)
-#pragma GCC unroll 4
-      for (int j = 0; j < N; j++) {
-        float* d = out + i * g.ldc + j * VL;
-        vf v = alpha * c[i][j];
-        if (add) v = load(d) + v;
-        if (finish) v += bias[j];
-        store(d, v);
-      }
-    return;
-  }
-  float t[H][N * VL] __attribute__((aligned(64)));
-#pragma GCC unroll 16
-  for (int i = 0; i < H; i++)
-#pragma GCC unroll 4
-    for (int j = 0; j < N; j++) *(vf*)&t[i][j * VL] = alpha * c[i][j];
-  for (int i = 0; i < H; i++) {
-    for (long j = 0; j < w; j += VL) {
-      long r = w - j < VL ? w - j : VL;
-      float* d = out + i * g.ldc + j;
-      vf v = *(vf*)&t[i][j];
-      if (r == VL) {
-        if (add) v = load(d) + v;
-        if (finish) {
-          if (g.bias) v += load(g.bias + col + j);
-          if (g.pre) store(g.pre + (row + i) * g.ldc + col + j, v);
-          v = activate(v, g.activation);
-        }
-        store(d, v);
-      } else {
-        if (add) v = load_part(d, r) + v;
-        if (finish) {
-          if (g.bias) v += load_part(g.bias + col + j, r);
-          if (g.pre) store_part(g.pre + (row + i) * g.ldc + col + j, v, r);
-          v = activate(v, g.activation);
-        }
-        store_part(d, v, r);
-      }
-    }
-  }
-}
-
-// One tile: H rows of a packed A panel times N vectors of a packed B panel.
-template <int H, int N>
-static void tile(const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first, bool last) {
-  vf c[H][N];
-#pragma GCC unroll 16
-  for (int i = 0; i < H; i++)
-#pragma GCC unroll 4
-    for (int j = 0; j < N; j++) c[i][j] = splat(0.0f);
-  for (long p = 0; p < k; p++) {
-    vf bv[N];
-#pragma GCC unroll 4
-    for (int j = 0; j < N; j++) bv[j] = *(const vf*)(b + j * VL);
-#pragma GCC unroll 16
-    for (int i = 0; i < H; i++) {
-      vf av = splat(a[i]);
-#pragma GCC unroll 4
-      for (int j = 0; j < N; j++) c[i][j] = fma(av, bv[j], c[i][j]);
-    }
-    a += MR;
-    b += NR;
-  }
-  finish_tile<H, N>(g, c, row, col, w, first, last);
-}
-static void tile_rows(long h, const Gemm& g, long k, const float* a, const float* b, long row, long col, long w, bool first,
-                      bool last) {
-  // The last panel may need fewer vectors.
-  if (h == MR && w <= VL) return tile<MR, 1>(g, k, a, b, row, col, w, first, last);
-  if (h == MR && NV > 2 && w <= 2 * VL) return tile<MR, NV - 1>(g, k, a, b, row, col, w, first, last);
-  switch (h) {
-#if VL == 16 || defined(__aarch64__)
-    case 8: return tile<8, NV>(g, k, a, b, row, col, w, first, last);
-    case 7: return tile<7, NV>(g, k, a, b, row, col, w, first, last);
-#endif
-#if VL >= 8 || defined(__aarch64__)
-    case 6: return tile<6, NV>(g, k, a, b, row, col, w, first, last);
-    case 5: return tile<5, NV>(g, k, a, b, row, col, w, first, last);
-#endif
-    case 4: return tile<4, NV>(g, k, a, b, row, col, w, first, last);
-    case 3: return tile<3, NV>(g, k, a, b, row, col, w, first, last);
-    case 2: return tile<2, NV>(g, k, a, b, row, col, w, first, last);
-    default: return tile<1, NV>(g, k, a, b, row, col, w, first, last);
-  }
-}
-
-// Adds the block's part of the row sums of op(A), read from the packed block while it is in cache.
-static void add_row_sums(const float* pa, long m, long k, bool first, float* sums) {
-  for (long i = 0; i < m; i += MR) {
-    float even[MR] = {0}, odd[MR] = {0};
-    const float* a = pa + i * k;
-    long p = 0;
-    for (; p + 2 <= k; p += 2)
-      for (int q = 0; q < MR; q++) {
-        even[q] += a[p * MR + q];
-        odd[q] += a[p * MR + MR + q];
-      }
-    for (; p < k; p++)
-      for (int q = 0; q < MR; q++) even[q] += a[p * MR + q];
-    for (long q = 0; q < MR && i + q < m; q++) sums[i + q] = (first ? 0 : sums[i + q]) + (even[q] + odd[q]);
-  }
-}
-
-}  // namespace ZT_NS
-#include "gemm-bf16.h"
 namespace ZT_NS {
 
 // Depth of a block and its packing, in the precision in use: bf16 takes twice the depth in the same bytes.
@@ -234,22 +17,37 @@ static ZT_INLINE void pack_block(bool tb, long k, long n, const float* b, long l
 // Floats that a packed row or column of depth k takes.
 static ZT_INLINE long packed_depth(long k) { return bf16_on ? (k + 1) / 2 : k; }
 
-// Rows [m0, m1), columns [jc, jc+n) and depth [pc, pc+k), with the block of B already packed at `pb`.
+// All tiles of mc rows and n columns.
+template <typename In, bool PANEL>
+static ZT_INLINE void tiles(const Gemm& g, long ic, long mc, long jc, long n, long pc, long k, long depth, const In* a,
+                            long lda, const In* b) {
+  for (long jr = 0; jr < n; jr += NR)
+    for (long ir = 0; ir < mc; ir += MR)
+      tile_rows<In, PANEL>(mc - ir, g, depth, a + ir * lda, PANEL ? 0 : lda, b + jr * depth, ic + ir, jc + jr,
+                           n - jr < NR ? n - jr : (long)NR, pc == 0, pc + k >= g.k);
+}
+// Rows [m0, m1), columns [jc, jc+n) and depth [pc, pc+k), with the block of B already packed at `pb`; A is packed at `pa`
+// where it is not read as it lies.
 static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc, long k, const float* pb, float* pa) {
   for (long ic = m0; ic < m1; ic += MC) {
-    long mc = m1 - ic < MC ? m1 - ic : MC;
-    if (bf16_on) {
-      gemm_rows_bf16(g, ic, mc, jc, n, pc, k, (const uint32_t*)pb, (uint32_t*)pa);
-      continue;
-    }
-    pack_a(g.ta, mc, k, g.ta ? g.a + pc * g.lda + ic : g.a + ic * g.lda + pc, g.lda, pa);
-    if (g.row_sums && jc == 0) add_row_sums(pa, mc, k, pc == 0, g.row_sums + ic);
-    for (long jr = 0; jr < n; jr += NR) {
-      long w = n - jr < NR ? n - jr : NR;
-      for (long ir = 0; ir < mc; ir += MR) {
-        long h = mc - ir < MR ? mc - ir : MR;
-        tile_rows(h, g, k, pa + ir * k, pb + jr * k, ic + ir, jc + jr, w, pc == 0, pc + k >= g.k);
-      }
+    const long mc = m1 - ic < MC ? m1 - ic : (long)MC, words = (k + 1) / 2;
+    const float* a = g.ta ? g.a + pc * g.lda + ic : g.a + ic * g.lda + pc;
+    float* sums = g.row_sums && jc == 0 ? g.row_sums + ic : 0;
+    uint32_t* wa = (uint32_t*)pa;
+    const uint32_t* wb = (const uint32_t*)pb;
+    if (sums) add_row_sums(mc, k, a, g.lda, pc == 0, sums);
+    if (bf16_on && g.ta) {
+      pack_a_bf16(mc, k, a, g.lda, wa);
+      tiles<uint32_t, true>(g, ic, mc, jc, n, pc, k, words, wa, words, wb);
+    } else if (bf16_on) {
+      const long ld = (words + VL - 1) / VL * VL;
+      pack_a_rows(mc, k, a, g.lda, wa, ld);
+      tiles<uint32_t, false>(g, ic, mc, jc, n, pc, k, words, wa, ld, wb);
+    } else if (g.ta) {
+      pack_a(mc, k, a, g.lda, pa);
+      tiles<float, true>(g, ic, mc, jc, n, pc, k, k, pa, k, pb);
+    } else {
+      tiles<float, false>(g, ic, mc, jc, n, pc, k, k, a, g.lda, pb);
     }
   }
 }

@@ -1,4 +1,4 @@
-// The three products of attention with bf16 inputs and float32 sums, two neighbours to a word (gemm-bf16.h):
+// The three products of attention with bf16 inputs and float32 sums, two neighbours to a word (bf16.h):
 //
 //   scores   neighbours along the width of a head: q as words [d / 2], keys as panels of words [d / 2][VL]
 //   mix      neighbouring keys:                    weights as words of a row, values as words [VL / 2][dp]

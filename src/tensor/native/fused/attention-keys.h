@@ -33,6 +33,11 @@ struct AttentionShape {
   ZT_INLINE bool in_bf16() const { return bf16_on && (key_chunk % 2 == 0 || key_chunks == 1); }
 };
 
+// Consecutive keys.
+struct KeyRun {
+  long key, count;
+};
+
 // Walks the panels of runs of consecutive chunks.
 struct PanelWalk {
   const int32_t* chunks;
@@ -43,13 +48,27 @@ struct PanelWalk {
     tokens = chunk_tokens;
     i = at = end = 0;
   }
-  ZT_INLINE bool next(long& panel, int& lo, int& hi) {
-    if (at >= end) {
-      if (i >= count || tokens == 0) return false;
-      at = chunks[i] * tokens;
-      end = at + tokens;
-      for (i++; i < count && chunks[i] * tokens == end; i++) end += tokens;
+  ZT_INLINE bool more() {
+    if (at < end) return true;
+    if (i >= count || tokens == 0) return false;
+    at = chunks[i] * tokens;
+    end = at + tokens;
+    for (i++; i < count && chunks[i] * tokens == end; i++) end += tokens;
+    return true;
+  }
+  // The next runs, `most` keys together; 0 at the end.
+  ZT_INLINE long runs(KeyRun* out, long most) {
+    long n = 0;
+    while (most > 0 && more()) {
+      const long here = end - at < most ? end - at : most;
+      out[n++] = {at, here};
+      at += here;
+      most -= here;
     }
+    return n;
+  }
+  ZT_INLINE bool next(long& panel, int& lo, int& hi) {
+    if (!more()) return false;
     panel = at / VL;
     lo = (int)(at - panel * VL);
     hi = (int)(end - panel * VL < VL ? end - panel * VL : VL);

@@ -2,10 +2,11 @@
 // routed: top-k chunks per (token, head) by q . mean key.
 #pragma once
 #include "attention-chosen.h"
+#include "attention-lanes.h"
 
 namespace ZT_NS {
 
-// Adds the keys of the walk to the given rows; `direct` reads keys and values where they lie.
+// Adds the keys of the walk to some rows of a block; `direct` reads keys and values where they lie.
 static void attend(ForwardBlock& block, const int* rows, long n, KeySource& source, PanelWalk& walk, float scale,
                    bool direct) {
   Panel panels[ATTN_PANELS];
@@ -86,6 +87,8 @@ static void attention(const double* x, Team& team) {
 
   KeySource source;
   ForwardBlock block;
+  LaneBlock lanes;
+  lanes.open(team, a);
   const bool bf16 = a.in_bf16();
   const long words = row_words(a.d);
   float* rows = team.scratch((size_t)ATTN_ROWS * (2 * a.dp + ATTN_STRIDE));
@@ -111,8 +114,7 @@ static void attention(const double* x, Team& team) {
   const bool side_by_side = ChosenChunks::serves(a);
   if (side_by_side) chosen.open(team, a);
   source.open(team, a.keys, a.d, a.dp, a.width, false, bf16);
-  int all[ATTN_ROWS], some[ATTN_ROWS];
-  for (int i = 0; i < ATTN_ROWS; i++) all[i] = i;
+  int some[ATTN_ROWS];
 
   // Packing a chunk pays when several rows share it, sooner where later query chunks will find it packed.
   const long direct_rows = a.d % VL ? 0 : chunks > 2 ? 2 : 4;
@@ -121,6 +123,7 @@ static void attention(const double* x, Team& team) {
     const long bh = item / parts, part = item % parts, b = bh / a.heads, h = bh % a.heads;
     if (bh != current) {
       source.point(k + b * a.capacity * a.width + h * a.d, v + b * a.capacity * a.width + h * a.d);
+      if (bf16) lanes.words.forget(a.keys);
       current = bh;
     }
     const long first = units * part / parts * size, last = units * (part + 1) / parts * size;
@@ -128,19 +131,20 @@ static void attention(const double* x, Team& team) {
       const long chunk = u / per, r0 = chunk * a.query_chunk + u % per * ATTN_ROWS;
       const long end = (chunk + 1) * a.query_chunk, n = end - r0 < ATTN_ROWS ? end - r0 : (long)ATTN_ROWS;
       const long at = (b * a.queries + r0) * a.width + h * a.d;
-      pack_rows(q + at, a.width, n, n, a.d, a.dp, rows);
-      for (long i = 0; i < n; i++) {
-        if (bf16) words_along(block.q[i], a.d, block.words[i]);
-        block.m[i] = -__builtin_inff();
-        block.l[i] = 0;
-        for (long j = 0; j < a.dp; j += VL) store(block.o[i] + j, splat(0.0f));
-      }
+      lanes.begin(q + at, a.width, n);
       PanelWalk walk;
       long count;
       const int32_t* list = a.visible.list(chunk, count);
       walk.start(list, count, a.key_chunk);
-      attend(block, all, n, source, walk, a.scale, false);
+      // What comes next is on its way meanwhile: the rows of a head lie too far apart to be fetched unasked.
+      const bool ahead = u == last - 1 && bh + 1 < (to - 1) / parts + 1;
+      const long next = ((bh + 1) / a.heads * a.capacity * a.heads + (bh + 1) % a.heads) * a.d;
+      lanes.attend(source, walk, a.scale, ahead ? k + next : 0, ahead ? v + next : 0);
+      lanes.rows(n, block.o);
+      for (long i = 0; i < n; i++) block.m[i] = lanes.m[i], block.l[i] = lanes.l[i];
       if (a.top > 0) {
+        pack_rows(q + at, a.width, n, n, a.d, a.dp, rows);
+        for (long i = 0; bf16 && i < n; i++) words_along(block.q[i], a.d, block.words[i]);
         list = a.candidates.list(chunk, count);
         if (gate_room) pack_rows(gate + at, a.width, n, n, a.d, a.dp, gate_room);
         router.pick(gate_rows, a.dp, n, pooled + b * pooled_rows * a.width + h * a.d, a.width, a.d, list, count,
