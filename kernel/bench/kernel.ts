@@ -30,6 +30,8 @@ export interface KernelRow {
   /** Of 10,000 printed lines, how many arrived before idle, and how long it took until idle, ms. */
   readonly printedLines: number;
   readonly printMs: number | string;
+  /** Time of a loop that adds numbers up, at the top level of a cell over that in a function. */
+  readonly loopRatio: number | string;
   /** Proportional set size of all its processes when idle, MiB (Linux only). */
   readonly idleMiB: number | string;
   readonly repeats: number;
@@ -54,21 +56,38 @@ interface Candidate {
     readonly recall: string;
     readonly loop: string;
     readonly prints: string;
+    /** Prints the ratio of the two loops. */
+    readonly ratio: string;
   };
   readonly env?: { readonly [name: string]: string };
 }
 
+const sum = "for (let i = 0; i < 2e7; i++) sum += i * 0.5;";
 const typescript = {
   define: "let kept = 41",
   recall: "console.log(kept + 1)",
   loop: "while (true) {}",
   prints: "for (let i = 0; i < 10000; i++) console.log('line ' + i)",
+  ratio: `let sum = 0; let t0 = performance.now(); ${sum} let t1 = performance.now();
+(() => { let sum = 0; ${sum} return sum; })(); console.log((t1 - t0) / (performance.now() - t1))`,
 };
+const pythonSum = ["sum = 0", "for i in range(2 * 10**7): sum += i * 0.5"];
 const python = {
   define: "kept = 41",
   recall: "print(kept + 1)",
   loop: "while True: pass",
   prints: "for i in range(10000): print('line', i)",
+  ratio: [
+    "import time",
+    ...["def loop():", ...pythonSum.map((line) => `  ${line}`)],
+    ...[
+      "t0 = time.time()",
+      ...pythonSum,
+      "t1 = time.time()",
+      "loop()",
+      "print((t1 - t0) / (time.time() - t1))",
+    ],
+  ].join("\n"),
 };
 
 /** Longest wait for one answer, ms: a kernel that needs more counts as never answering. */
@@ -183,6 +202,7 @@ async function measure(candidate: Candidate, repeats: number, signal?: AbortSign
     stateKept: runs.every((figures) => figures.isStateKept) ? "yes" : "no",
     printedLines: Math.min(...runs.map((figures) => figures.lines)),
     printMs: middle((figures) => figures.print),
+    loopRatio: middle((figures) => figures.ratio),
     idleMiB: middle((figures) => figures.memory),
     repeats,
     note: "",
@@ -197,6 +217,7 @@ interface Figures {
   readonly isStateKept: boolean;
   readonly lines: number;
   readonly print: number;
+  readonly ratio: number;
   readonly memory: number;
 }
 
@@ -251,14 +272,15 @@ async function measureQuiet(
   for (let i = 0; i < 20; i++) warm.push((await execute(client, "1+1")).ms);
   await pause(1500);
   const memory = memoryOf(kernel.pid);
-  if (skips.interrupt)
-    return { start, warm: median(warm), interrupt: Number.POSITIVE_INFINITY, isStateKept: false, memory };
+  const ratio = Number.parseFloat((await execute(client, code.ratio)).text);
+  const known = { start, warm: median(warm), memory, ratio };
+  if (skips.interrupt) return { ...known, interrupt: Number.POSITIVE_INFINITY, isStateKept: false };
   await execute(client, code.define);
   const interrupt = await interruptLoop(kernel, client, spec, code.loop);
   // tslab refuses whatever comes in the first 200 ms after an error.
   await pause(500);
   const recalled = interrupt === Number.POSITIVE_INFINITY ? "" : (await execute(client, code.recall)).text;
-  return { start, warm: median(warm), interrupt, isStateKept: recalled.includes("42"), memory };
+  return { ...known, interrupt, isStateKept: recalled.includes("42") };
 }
 
 /** Time to idle and what was printed until then; Infinity when idle never comes. */
@@ -338,6 +360,7 @@ function unmeasured(kernel: string, note: string): KernelRow {
     stateKept: "no",
     printedLines: 0,
     printMs: none,
+    loopRatio: none,
     idleMiB: none,
     repeats: 0,
     note,

@@ -63,8 +63,7 @@ function measure(value: unknown, seen: Set<object>): { bytes: number; tensors: n
       for (const [key, value] of item) waiting.push(key, value);
     } else if (item instanceof Set) {
       for (const value of item) waiting.push(value);
-    }
-    else if (typeof item === "object") {
+    } else if (typeof item === "object") {
       const fields = Object.getOwnPropertyDescriptors(item);
       for (const key of Reflect.ownKeys(fields)) {
         total.bytes += 8;

@@ -32,6 +32,7 @@ const columns: readonly (readonly [string, (row: KernelRow) => string | number])
   ["state kept", (row) => row.stateKept],
   ["of 10,000 lines", (row) => row.printedLines],
   ["prints ms", (row) => row.printMs],
+  ["loop / in function", (row) => row.loopRatio],
   ["idle MiB", (row) => row.idleMiB],
 ];
 
