@@ -105,7 +105,7 @@ export function rowFiles(root: string, id: string): RowFiles {
       for (const stored of reader.read()) fresh.push(entryOf(name, stored));
     }
     const held = cache.get(kind) ?? { entries: [], isSorted: true };
-    held.entries.push(...fresh);
+    for (const entry of fresh) held.entries.push(entry);
     if (fresh.length > 0) held.isSorted = false;
     cache.set(kind, held);
     return fresh;

@@ -7,7 +7,7 @@ import { curve } from "./curve.ts";
 import { emptySpec, frame } from "./frame.ts";
 import { scoreTitle } from "./nfe-versus-score.ts";
 import type { Spec } from "./render.ts";
-import { numberAt, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
+import { extent, numberAt, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
 import { bandNote, droppedNote, type ScoreCurveOptions, seriesPoints } from "./series.ts";
 
 export interface DriftOptions extends ScoreCurveOptions {
@@ -73,7 +73,7 @@ function build(rows: readonly Row[], options: DriftOptions): Spec {
 }
 
 function relative(rows: readonly Row[], score: string, by: string, unit: string): Row[] {
-  const lowest = Math.min(...rows.map((row) => numberAt(row, "place")));
+  const [lowest] = extent(rows.map((row) => numberAt(row, "place")));
   const key = (row: Row) => `${textAt(row, by)}|${textAt(row, unit)}|${textAt(row, "prompt")}`;
   const first = new Map(
     rows.filter((row) => row["place"] === lowest).map((row) => [key(row), numberAt(row, score)] as const),

@@ -1,5 +1,7 @@
 /** What all charts share: the top level of a spec, text for empty data, axes, cues, tooltips, domains, label placement. */
+
 import type { Spec } from "./render.ts";
+import { extent } from "./row.ts";
 import { faint, methodColors, methodShapes, palette, theme } from "./theme.ts";
 
 const schema = "https://vega.github.io/schema/vega-lite/v5.json";
@@ -123,8 +125,7 @@ export function pathRules(x: Spec, y: Spec, end: { x2: string; y2: string }, wid
 export function paddedDomain(values: readonly number[], margin = 0.06): [number, number] {
   const finite = values.filter(Number.isFinite);
   if (finite.length === 0) return [0, 1];
-  const low = Math.min(...finite);
-  const high = Math.max(...finite);
+  const [low, high] = extent(finite);
   const span = high - low || Math.abs(high) * 0.1 || 1;
   return [tidy(low - span * margin), tidy(high + span * margin)];
 }

@@ -17,7 +17,7 @@ import {
   tip,
 } from "./frame.ts";
 import type { Spec } from "./render.ts";
-import { numberAt, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
+import { extent, numberAt, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
 import { methodShapes, palette } from "./theme.ts";
 
 export interface SearchTreeOptions extends FrameOptions {
@@ -82,7 +82,7 @@ function tree(rows: readonly Row[], options: SearchTreeOptions): Spec {
       },
     ];
   });
-  const leaves = Math.max(...place.values()) + 1;
+  const leaves = extent(place.values())[1] + 1;
   const depths = [...new Set(nodes.map((node) => node.depth))].sort((a, b) => a - b);
   const width = options.width ?? Math.max(320, Math.min(720, depths.length * 80));
   const height = options.height ?? Math.max(160, Math.min(520, leaves * 22));
@@ -174,7 +174,7 @@ function layout(nodes: readonly Node[]): Map<string, number> {
 }
 
 function bestPath(nodes: readonly Node[]): Set<string> {
-  const deepest = Math.max(...nodes.map((node) => node.depth));
+  const [, deepest] = extent(nodes.map((node) => node.depth));
   const finals = nodes.filter((node) => node.depth === deepest && node.isKept && Number.isFinite(node.score));
   const path = new Set<string>();
   if (finals.length === 0) return path;

@@ -18,7 +18,7 @@ import {
 } from "./frame.ts";
 import { budgetTicks, scoreTitle } from "./nfe-versus-score.ts";
 import type { Spec } from "./render.ts";
-import { groupBy, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
+import { extent, groupBy, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
 import {
   bandNote,
   budgetColumn,
@@ -37,8 +37,8 @@ const xTitle = "NFE (log scale)";
 
 function axes(points: readonly Point[], yTitle: string, extra: readonly number[] = []) {
   const domain = paddedDomain([...points.flatMap((point) => [point.low, point.high]), ...extra]);
-  const xs = points.map((point) => point.x);
-  const ends = [tidy(Math.min(...xs) / 1.1), tidy(Math.max(...xs) * 1.1)];
+  const [least, most] = extent(points.map((point) => point.x));
+  const ends = [tidy(least / 1.1), tidy(most * 1.1)];
   const x = {
     ...quantity(
       "x",

@@ -6,7 +6,16 @@
 import { type Chart, chart } from "./chart.ts";
 import { emptySpec, type FrameOptions, frame, tidy } from "./frame.ts";
 import type { Spec } from "./render.ts";
-import { groupBy, numberAt, type Row, type RowSource, requireColumns, rowsOf, textAt } from "./row.ts";
+import {
+  extent,
+  groupBy,
+  numberAt,
+  type Row,
+  type RowSource,
+  requireColumns,
+  rowsOf,
+  textAt,
+} from "./row.ts";
 import { average } from "./series.ts";
 
 export interface RoutingHeatmapOptions extends FrameOptions {
@@ -56,7 +65,7 @@ function build(rows: readonly Row[], options: RoutingHeatmapOptions): Spec {
   const isLabelled = numQueries <= 12 && !panel;
   // Round corners of small cells would only make a pattern of dots.
   const cornerRadius = side >= 14 ? 1.5 : 0;
-  const highest = Math.max(...cells.map((cell) => cell.frequency));
+  const [, highest] = extent(cells.map((cell) => cell.frequency));
   // A line of the picture is a row of lists: a saved notebook writes one line of text a value.
   const lines = [...groupBy(cells, (cell) => `${cell.panel}|${cell.query}`).values()].map((line) => ({
     ...(panel ? { panel: line[0]!.panel } : {}),

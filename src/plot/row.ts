@@ -40,6 +40,16 @@ export function requireColumns(chart: string, rows: readonly Row[], columns: rea
   }
 }
 
+/** Lowest and highest of any number of values; [Infinity, -Infinity] of none. */
+export function extent(values: Iterable<number>): [low: number, high: number] {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return [low, high];
+}
+
 /** Groups in order of first appearance. */
 export function groupBy<K>(rows: readonly Row[], key: (row: Row) => K): Map<K, Row[]> {
   const groups = new Map<K, Row[]>();

@@ -83,6 +83,16 @@ describe("a run", () => {
     expect(() => run.append("../x", {})).toThrow("Cannot keep rows of kind");
   });
 
+  it("reads more new rows at once than a call takes arguments", async () => {
+    const run = await openRun("long", { seed: 0 }, { root });
+    run.append("train", { step: 0 });
+    const more = Array.from({ length: 200_000 }, (_, i) => JSON.stringify({ _t: Date.now(), step: i + 1 }));
+    appendFileSync(rowFile(run.path(), "train"), `${more.join("\n")}\n`);
+    const rows = attachRun(run.id, { root }).rows("train");
+    expect(rows).toHaveLength(200_001);
+    expect(rows.at(-1)!["step"]).toBe(200_000);
+  });
+
   it("adds up what was spent", async () => {
     const run = await openRun("ledger", {}, { root });
     run.spend({ nfe: 128, calls: 16, verifierCalls: 4, seconds: 1.5 }, "linear");

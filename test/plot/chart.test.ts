@@ -2,10 +2,11 @@ import { createRequire } from "node:module";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chart, isChart } from "../../src/plot/chart.ts";
-import { spreadLabels } from "../../src/plot/frame.ts";
+import { paddedDomain, spreadLabels } from "../../src/plot/frame.ts";
 import { encodeIndexedPng } from "../../src/plot/indexed-png.ts";
 import * as plot from "../../src/plot/plot.ts";
 import { rasterize } from "../../src/plot/render.ts";
+import { extent } from "../../src/plot/row.ts";
 import { bandNote, meanInterval, seriesPoints, studentQuantile } from "../../src/plot/series.ts";
 import { ink, methodColors, palette } from "../../src/plot/theme.ts";
 import { searchRows } from "./gallery.ts";
@@ -135,6 +136,16 @@ describe("means and bands", () => {
         ).spec,
       ).includes("95 % low");
     expect([tips([0, 1]), tips([0, 1, 2])]).toEqual([false, true]);
+  });
+});
+
+describe("domains", () => {
+  it("take any number of values", () => {
+    const values = Array.from({ length: 300_000 }, (_, i) => i);
+    expect(extent(values)).toEqual([0, 299_999]);
+    expect(extent([])).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+    expect(paddedDomain([...values, Number.NaN], 0)).toEqual([0, 299_999]);
+    expect(paddedDomain([])).toEqual([0, 1]);
   });
 });
 

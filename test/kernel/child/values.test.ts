@@ -147,11 +147,13 @@ Math.round(process.memoryUsage().arrayBuffers / 1e6)`;
 
   it("shows what each variable holds, tensors by their own word", async () => {
     await bundle("const buffer = new Float32Array(3e6); const nested = { a: [new Uint8Array(5e6)] };");
+    await bundle("const many = new Map(Array.from({ length: 150_000 }, (_, i) => [i, i] as const)); 0");
     await bundle(`class FakeTensor { disposed = 0; [Symbol.for("Jupyter.memory")]() { return { bytes: 4e6, tensors: 1 }; } [Symbol.dispose]() { this.disposed++; } }
 const weights = [new FakeTensor(), new FakeTensor()]; let tensor = new FakeTensor(); const alias = tensor;`);
     const report = await bundle("memory()");
     expect(report["text/html"]).toContain("JavaScript heap");
     expect(report["text/plain"]).toMatch(/buffer\s+Float32Array\s+12\.0 MB/);
+    expect(report["text/plain"]).toMatch(/many\s+Map/);
     const rows = JSON.parse(
       JSON.parse(
         `"${(await bundle("JSON.stringify(memory().variables.filter((v) => ['nested', 'weights'].includes(v.name)))"))["text/plain"].slice(1, -1).replace(/"/g, '\\"')}"`,
