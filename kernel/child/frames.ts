@@ -3,7 +3,7 @@
  *
  * child -> front, one pipe (fd 3), written synchronously so that order is the order of production, even in a loop that
  * never yields: text, pictures, updates, results. front -> child, two ways: commands over IPC for the main thread, and
- * lines of JSON on fd 4 for the watchdog worker, which listens also while the main thread is busy.
+ * lines of JSON on a pipe for the watchdog worker, which listens also while the main thread is busy.
  */
 import type { CellMap } from "../cell/transform.ts";
 
@@ -64,7 +64,9 @@ export type Frame =
       readonly metadata: Bundle;
     }
   | { readonly type: "commDone"; readonly request: string }
-  | { readonly type: "typeCheck"; readonly mode: TypeCheckMode };
+  | { readonly type: "typeCheck"; readonly mode: TypeCheckMode }
+  /** For the log of the kernel. */
+  | { readonly type: "log"; readonly text: string };
 
 export interface RunCommand {
   readonly op: "run";
@@ -115,7 +117,8 @@ export const SHARED_BYTES = 16;
 
 /** File descriptors of the child. */
 export const FRAME_FD = 3;
-export const WATCHDOG_FD = 4;
+/** One for each life of the watchdog: a thread that ends closes its pipe. */
+export const WATCHDOG_FDS: readonly number[] = [4, 6];
 
 /** [json bytes u32][buffer count u32][bytes u32 of each buffer][json][buffers] */
 export function encodeFrame(frame: Frame, buffers: readonly Uint8Array[] = []): Buffer {

@@ -84,10 +84,22 @@ function probeAfter(parent: string, isSound: () => void): void {
   probe(isSound);
 }
 
+/** What the next cell says on stderr before anything else. */
+let news = "";
+
+/** Without the watchdog nobody clears a cell that is being stopped. */
+function afterLoss(told: string): void {
+  news = `[kernel] ${told}\n`;
+  send({ type: "log", text: told });
+  if (held !== null) sendHeld(held.parent);
+}
+
 function runCell(command: RunCommand): void {
   const { name, parent, silent } = command;
   rememberCell(name, command.source, command.map);
   setOutputParent(parent);
+  if (news !== "") process.stderr.write(news);
+  news = "";
   let over = false;
   const end = (outcome: Omit<Ended, "parent">): void => {
     if (over) return;
@@ -148,6 +160,6 @@ globalThis.console = new Console({ stdout: process.stdout, stderr: process.stder
 installRuntime();
 installModules(process.cwd());
 installGlobals();
-startWatchdog({ onInterrupt: stepOfInterrupt, onClear: sendHeld, onProbe: probeAfter });
+startWatchdog({ onInterrupt: stepOfInterrupt, onClear: sendHeld, onProbe: probeAfter, onLoss: afterLoss });
 process.on("message", take);
 send({ type: "ready" });

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { outputParent, send } from "./channel.ts";
 import { slots } from "./evaluate.ts";
-import { type MainLine, SHARED_BYTES, Shared, type WatchdogNote } from "./frames.ts";
+import { type MainLine, SHARED_BYTES, Shared, WATCHDOG_FDS, type WatchdogNote } from "./frames.ts";
 import { cancelPoint, Interrupted } from "./interrupt.ts";
 import { forgetCalls, type Target, target } from "./strike.ts";
 import type { WatchdogData } from "./watchdog.ts";
@@ -16,7 +16,7 @@ export interface InputOptions {
 }
 
 const shared = new Int32Array(new SharedArrayBuffer(SHARED_BYTES));
-const { port1: port, port2 } = new MessageChannel();
+let { port1: port, port2 } = new MessageChannel();
 const waiting = new Map<number, (value: string | null) => void>();
 let lastId = 0;
 
@@ -70,20 +70,51 @@ export interface WatchdogEvents {
   onClear(parent: string): void;
   /** A termination came: call `isSound` if Node's event loop still works. */
   onProbe(parent: string, isSound: () => void): void;
+  /** The watchdog has ended, which it never should. `told` says so to the user. */
+  onLoss(told: string): void;
 }
 
-let events: WatchdogEvents = { onInterrupt: () => {}, onClear: () => {}, onProbe: () => {} };
+let events: WatchdogEvents = {
+  onInterrupt: () => {},
+  onClear: () => {},
+  onProbe: () => {},
+  onLoss: () => {},
+};
 
 export function startWatchdog(given: WatchdogEvents): void {
   events = given;
   slots.look = look;
+  begin(0);
+}
+
+/** Starts the watchdog for the `life`th time. */
+function begin(life: number): void {
   port.on("message", handle);
   port.unref();
   const worker = new Worker(fileURLToPath(new URL("./watchdog.js", import.meta.url)), {
-    workerData: { shared, port: port2 } satisfies WatchdogData,
+    workerData: { shared, port: port2, fd: WATCHDOG_FDS[life]! } satisfies WatchdogData,
     transferList: [port2],
   });
   worker.unref();
+  let cause = "";
+  worker.on("error", (error) => {
+    cause = error.message;
+  });
+  worker.on("exit", (code) => {
+    port.close();
+    Atomics.store(shared, Shared.STOPPING, 0);
+    const ended = `The thread that stops cells has ended (${cause || `exit code ${code}`})`;
+    const canBegin = life + 1 < WATCHDOG_FDS.length;
+    if (canBegin) {
+      ({ port1: port, port2 } = new MessageChannel());
+      begin(life + 1);
+    }
+    events.onLoss(
+      canBegin
+        ? `${ended}; another one has taken its place.`
+        : `${ended}. The stop button ends the process from now on, pressed twice; restart the kernel.`,
+    );
+  });
 }
 
 function ask(text: string, { password = false }: InputOptions): number {

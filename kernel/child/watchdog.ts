@@ -6,7 +6,7 @@ import { writeSync } from "node:fs";
 import inspector from "node:inspector";
 import { Socket } from "node:net";
 import { type MessagePort, workerData } from "node:worker_threads";
-import { type MainLine, Shared, WATCHDOG_FD, type WatchdogLine, type WatchdogNote } from "./frames.ts";
+import { type MainLine, Shared, type WatchdogLine, type WatchdogNote } from "./frames.ts";
 import { strikeHalted } from "./halt.ts";
 import type { Target } from "./strike.ts";
 
@@ -14,9 +14,11 @@ export interface WatchdogData {
   /** Cells named by `Shared`. */
   readonly shared: Int32Array;
   readonly port: MessagePort;
+  /** Where lines of the front arrive. */
+  readonly fd: number;
 }
 
-const { shared, port } = workerData as WatchdogData;
+const { shared, port, fd } = workerData as WatchdogData;
 /** Time that the main thread has to answer, and between two lines about the same cell. */
 const ROUND_MS = 50;
 /** Between two looks at a main thread that does not answer. */
@@ -184,7 +186,7 @@ port.on("message", (note: WatchdogNote) => {
 });
 
 let text = "";
-const input = new Socket({ fd: WATCHDOG_FD, readable: true, writable: false });
+const input = new Socket({ fd, readable: true, writable: false });
 input.setEncoding("utf8");
 input.on("data", (chunk: string) => {
   text += chunk;

@@ -101,6 +101,7 @@ export async function startKernel({
     else if (frame.type === "input") stdin.ask(frame);
     else if (frame.type === "typeCheck") runner.setTypeCheck(frame.mode);
     else if (frame.type === "commDone") comms.settle(frame.request);
+    else if (frame.type === "log") log(frame.text);
     else if (frame.type !== "ready") {
       if (frame.type === "comm") comms.follow(frame);
       output.frame(parentOf(frame.parent), frame, buffers);

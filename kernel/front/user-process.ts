@@ -8,7 +8,7 @@ import {
   FRAME_FD,
   type Frame,
   frameReader,
-  WATCHDOG_FD,
+  WATCHDOG_FDS,
   type WatchdogLine,
 } from "../child/frames.ts";
 import { type NativeOutput, nativeOutput } from "./native-output.ts";
@@ -39,6 +39,8 @@ export interface UserProcess {
 interface Running {
   readonly child: ChildProcess;
   readonly native: NativeOutput;
+  /** Pipes to the watchdog; the first is the one it listens to. */
+  readonly watchdogs: Writable[];
   cells: number;
 }
 
@@ -60,11 +62,13 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
       // Its own process group: a client's ctrl-C goes to the group of the kernel, which turns it into an interrupt.
       detached: true,
       serialization: "advanced",
-      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "ipc"],
+      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "ipc", "pipe"],
     });
     const marker = Buffer.from(`\u0000${token}\u0000`);
     const native = nativeOutput({ stdout: child.stdout!, stderr: child.stderr! }, marker, events.onText);
     (child.stdio[FRAME_FD] as Readable).on("data", frameReader(events.onFrame));
+    const watchdogs = WATCHDOG_FDS.map((fd) => child.stdio[fd] as Writable);
+    for (const pipe of watchdogs) pipe.on("close", () => watchdogs.splice(watchdogs.indexOf(pipe), 1));
     for (const pipe of child.stdio) pipe?.on("error", () => {}); // The end of the process is reported by `exit`.
     child.on("error", () => {});
     const started = performance.now();
@@ -82,7 +86,7 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
       const timer = setTimeout(finish, LAST_OUTPUT_MS);
       child.once("close", finish);
     });
-    return { child, native, cells: 0 };
+    return { child, native, watchdogs, cells: 0 };
   };
 
   const present = (): Running => {
@@ -98,7 +102,7 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
       if (child.connected) child.send(command, () => {});
     },
     warn(line: WatchdogLine): void {
-      (present().child.stdio[WATCHDOG_FD] as Writable).write(`${JSON.stringify(line)}\n`);
+      present().watchdogs[0]?.write(`${JSON.stringify(line)}\n`);
     },
     nativeDrained: () => (running === null ? Promise.resolve() : running.native.drained(running.cells)),
     holdOutput(held: boolean): void {
