@@ -17,6 +17,10 @@
  * in four parallel lists, and the tournament takes 90 % of the population, so the best takes over at once; here the
  * cache is before the step, one record is one individual, and tournaments are small by default.
  *
+ * Where to breed: a generation pays if children are like their parents and cheap. With the stochastic solver the first step
+ * drops x, so children of the initial noise (schedule [0], the papers' start) are as good as new draws, and the last step of
+ * the last chunk adds no noise, so children bred before it are copies. Between, the likeness grows (notebooks/LOG.md).
+ *
  * Over a causal generator the path runs through all chunks: `schedule` counts steps of the whole candidate, and the
  * noise that is mutated is that of the chunk in work and of all chunks to come.
  */

@@ -255,7 +255,7 @@ export async function search(
   if (best === undefined) {
     const reason = finished.find((one) => one.failure)?.failure ?? "no candidate was finished";
     throw new Error(
-      `Cannot choose a video as none of ${finished.length} finished candidates could be judged by ${verifier.name}: ${reason}. Check the verifier on one clip first.`,
+      `Cannot choose a video as none of ${finished.length} finished candidates could be judged by ${verifier.name}: ${sentence(reason)} Check the verifier on one clip first.`,
     );
   }
   const [winner] = await space.decode([finished[best]!.candidate]);
@@ -269,6 +269,11 @@ export async function search(
     cost: total,
     failures,
   });
+}
+
+/** With a full stop, whether it came with one or not. */
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 /** The sample that the strategy named last, or all that was finished. */

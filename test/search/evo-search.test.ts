@@ -78,6 +78,20 @@ test("it climbs: later generations are better on average", async () => {
   expect(means.at(-1)!).toBeGreaterThan(means[0]! + 0.1);
 });
 
+test("children bred before the last step of a clip are copies, those bred a step earlier are not", async () => {
+  const space = clipSpace(8);
+  for (const [elapsed, areCopies] of [
+    [7, true],
+    [6, false],
+  ] as const) {
+    const [parent] = await space.advance([space.root(0, 3)], space.position(elapsed));
+    const child = noiseMutation({ rate: 1 }).apply(space, parent!, 0);
+    const [own, bred] = await space.advance([parent!, child], { chunk: 1, step: 0 });
+    const isSame = own!.finished!.latents.every((value, i) => value === bred!.finished!.latents[i]);
+    expect(isSame).toBe(areCopies);
+  }
+});
+
 test("a budget stops before a generation it cannot hold, and one below k_start says the sum", async () => {
   const strategy = evoSearch({ schedule: [0, 4], population: [4, 4, 4] });
   const { cost, finished } = await search(clipSpace(8), strategy, { verifier, maxNfe: 70 });

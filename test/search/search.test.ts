@@ -88,7 +88,11 @@ test.each(strategies)("$name survives a verifier that is NaN or throws now and t
 test("where nothing could be judged, the first failure is in the error", async () => {
   const broken: Verifier = { name: "broken", score: async () => Promise.reject(new Error("no GPU")) };
   await expect(search(spaceOf(), linearSearch({ n: 2 }), { verifier: broken })).rejects.toThrow(
-    "Cannot choose a video as none of 2 finished candidates could be judged by broken: no GPU.",
+    "Cannot choose a video as none of 2 finished candidates could be judged by broken: no GPU. Check the verifier on one clip first.",
+  );
+  const spelled: Verifier = { name: "spelled", score: async () => Promise.reject(new Error("Down.")) };
+  await expect(search(spaceOf(), linearSearch({ n: 2 }), { verifier: spelled })).rejects.toThrow(
+    "by spelled: Down. Check the verifier",
   );
   const short: Verifier = { name: "short", score: async () => [] };
   await expect(search(spaceOf(), linearSearch({ n: 2 }), { verifier: short })).rejects.toThrow(

@@ -154,7 +154,8 @@ export function vlmClient(options: VlmClientOptions): VlmClient {
       signal?.throwIfAborted();
       usage.failures++;
       const where = options.baseURL ?? "the default endpoint";
-      const reason = error instanceof Error ? error.message : String(error);
+      const said = error instanceof Error ? error.message : String(error);
+      const reason = /[.!?]$/.test(said) ? said : `${said}.`;
       throw new Error(
         `Cannot ask ${model} at ${where} after ${maxRetries + 1} attempts of at most ${timeoutMs} ms: ${reason} Check that the endpoint is up, or replay a recorded cache.`,
         { cause: error },
