@@ -6,8 +6,10 @@
  * for branches and regrouped batches, states brought down and up again at stops, lineages, events, records, turns of the
  * event loop, and whatever has no name. What plain sampling does as well is shown apart (network, the solver's
  * arithmetic, noise, decoding), and so is the verifier, which here costs next to nothing, and the pauses of the garbage
- * collector between these pieces: V8 takes them when the event loop turns, and what it collects is nearly all the
- * network's. All of it is timed inside the same searches, so that a busy machine slows every part and distorts no share;
+ * collector between these pieces: V8 takes them when the event loop turns, for what the network and the noise have left
+ * behind. "all but network, codec and verifier" adds to the bookkeeping what plain sampling has beside those three: noise,
+ * the solver's arithmetic and these pauses. All of it is timed inside the same searches, so that a busy machine slows
+ * every part and distorts no share;
  * a first search warms up and is not counted, and the median of the others is told.
  */
 import { type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
@@ -102,7 +104,8 @@ export async function bench({
       const times: Record<string, number> = Object.fromEntries(watch.read());
       times["collector"] = await collector.between(watch, started, started + whole);
       const named = [...plain, "collector"].reduce((sum, part) => sum + (times[part] ?? 0), 0);
-      const all = { ...times, bookkeeping: whole - named };
+      const strict = whole - (times["network"] ?? 0) - (times["decode"] ?? 0) - (times["verifier"] ?? 0);
+      const all = { ...times, bookkeeping: whole - named, strict };
       return Object.fromEntries(Object.entries(all).map(([part, ms]) => [part, ms / whole]));
     });
     ratios[`bookkeeping ${name}`] = share("bookkeeping");
@@ -117,6 +120,7 @@ export async function bench({
       percent("states", "of that, states of candidates"),
       ...plain.slice(0, -1).map((part) => percent(part)),
       percent("collector", "garbage collection between these"),
+      percent("strict", "all but network, codec and verifier"),
     );
   }
 
