@@ -112,6 +112,17 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
   const histories = historyCache(following.denoiser, conditionOf(following.denoiser), watch);
   const turn = eventLoopTurns();
 
+  /** The rows of a tensor, in memory of their own: a kept candidate must not keep its whole batch alive. */
+  async function rowsOf(tensor: Tensor, part: "states" | "decode"): Promise<Float32Array[]> {
+    // A backend computes at the latest now: what it takes belongs to whom the tensor is from.
+    const data = (await watch.time(part, () => tensor.data())) as Float32Array;
+    const rows = tensor.shape[0]!;
+    const size = data.length / rows;
+    return watch.time("states", () =>
+      Array.from({ length: rows }, (_, row) => data.slice(row * size, (row + 1) * size)),
+    );
+  }
+
   /** A picture becomes a chunk by repeating its last frame. */
   const lift = (latents: Float32Array): Float32Array => {
     if (latents.length === following.size) return latents;
@@ -171,8 +182,8 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
         ({ xt, x0 } = next);
         await turn();
       }
-      const states = await rowsOf(xt);
-      const predictions = isDone ? undefined : await rowsOf(x0!);
+      const states = await rowsOf(xt, "states");
+      const predictions = isDone ? undefined : await rowsOf(x0!, "states");
       return batch.map(({ seed, lineage, genome, finished }, row) => {
         const past = { seed, lineage, genome, ...(finished && { finished }) };
         if (predictions) {
@@ -205,7 +216,7 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
         }),
       );
       const [, numFrames, h, w] = pixels.shape as [number, number, number, number];
-      const clips = await rowsOf(pixels);
+      const clips = await rowsOf(pixels, "decode");
       pixels.dispose();
       for (const clip of clips) {
         videos.push(video({ numFrames, height: h, width: w, fps, data: clip, prompt }));
@@ -270,14 +281,6 @@ function stage(denoiser: Denoiser, plan: DenoisePlan): Stage {
   const { steps, shift = 1, solver = sdeDpmSolver() } = plan;
   const schedule = plan.schedule ?? shiftedSchedule({ steps, shift });
   return { denoiser, schedule, solver, size: denoiser.chunkShape.reduce((product, n) => product * n, 1) };
-}
-
-/** The rows of a tensor, in memory of their own: a kept candidate must not keep its whole batch alive. */
-async function rowsOf(tensor: Tensor): Promise<Float32Array[]> {
-  const data = (await tensor.data()) as Float32Array;
-  const rows = tensor.shape[0]!;
-  const size = data.length / rows;
-  return Array.from({ length: rows }, (_, row) => data.slice(row * size, (row + 1) * size));
 }
 
 /** The denoiser with its calls told to `watch`. */
