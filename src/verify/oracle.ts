@@ -5,6 +5,7 @@
  */
 import { type WorldDimension, worldDimensions, worldScore } from "../metrics/world-score.ts";
 import { type Video, video } from "../video/video.ts";
+import { hasPixels } from "./pixels.ts";
 import type { Stage, Verifier, VerifierInput } from "./verifier.ts";
 
 export interface OracleOptions {
@@ -45,7 +46,7 @@ export function oracle({ by = "total" }: OracleOptions = {}): Verifier {
   return Object.freeze({
     name: by === "total" ? "oracle" : `oracle ${typeof by === "string" ? by : by.join(" ")}`,
     score: async (inputs: readonly VerifierInput[]) =>
-      inputs.map(({ video, prompt, stage }) => judge(video, prompt, stage)),
+      inputs.map(({ video, prompt, stage }) => (hasPixels(video) ? judge(video, prompt, stage) : Number.NaN)),
   });
 }
 

@@ -14,6 +14,7 @@
  */
 import type { Video } from "../video/video.ts";
 import { type Colour, type Motion, type PromptDemand, parsePrompt } from "../video/world/grammar.ts";
+import { hasPixels } from "./pixels.ts";
 import type { Verifier, VerifierInput } from "./verifier.ts";
 
 /** Saturation along a palette hue above which a pixel counts as coloured, in [0, 1] units of intensity. */
@@ -23,7 +24,7 @@ function proxy(name: string, judge: (video: Video, prompt: string) => number): V
   return Object.freeze({
     name,
     score: async (inputs: readonly VerifierInput[]) =>
-      inputs.map(({ video, prompt }) => judge(video, prompt)),
+      inputs.map(({ video, prompt }) => (hasPixels(video) ? judge(video, prompt) : Number.NaN)),
   });
 }
 

@@ -316,5 +316,11 @@ describe("bad input", () => {
     );
     expect(() => statistics.pairedBootstrap([1, 2], [1])).toThrow("they must have equal length: got 2 and 1");
     expect(() => statistics.permutationTest([])).toThrow("it needs at least 1 value: got 0");
+    for (const resamples of [0, -1, 2.5, Number.NaN]) {
+      const message = `"resamples" must be an integer of at least 10: got ${resamples}`;
+      expect(() => statistics.bootstrap([1, 2], { resamples })).toThrow(message);
+      expect(() => statistics.permutationTest([1, 2], { resamples })).toThrow(message);
+      expect(() => statistics.saturatingFit([1, 2, 3, 4], [1, 2, 3, 4], { resamples })).toThrow(message);
+    }
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { rng } from "../../src/tensor/rng.ts";
+import { oracle } from "../../src/verify/oracle.ts";
 import {
   colorProxy,
   motionProxy,
@@ -83,3 +84,30 @@ test("scores do not depend on what is judged together, and a prompt outside the 
   }
   await expect(average(colorProxy(), clips(prompt), "a dog")).rejects.toThrow("grammar");
 });
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY])(
+  "no verdict on a clip with a pixel of %d, and none the less on the clip beside it",
+  async (broken) => {
+    const [whole, other] = clips(prompt);
+    const data = new Float32Array(whole!.data);
+    data[5_000] = broken;
+    const inputs = [video({ ...whole!, data }), other!].map((clip) => ({
+      video: clip,
+      prompt,
+      stage: "end" as const,
+    }));
+    for (const verifier of [
+      oracle(),
+      colorProxy(),
+      shapeProxy(),
+      motionProxy(),
+      smoothnessProxy(),
+      sharpnessProxy(),
+      vividProxy(),
+    ]) {
+      const [bad, good] = await verifier.score(inputs);
+      expect(bad, verifier.name).toBeNaN();
+      expect(Number.isFinite(good), verifier.name).toBe(true);
+    }
+  },
+);

@@ -5,7 +5,7 @@
  */
 import { rng } from "../../tensor/rng.ts";
 import { normalCdf, normalQuantile } from "./distributions.ts";
-import { mean, requireSample } from "./summary.ts";
+import { mean, requireResamples, requireSample } from "./summary.ts";
 
 export interface Interval {
   readonly estimate: number;
@@ -29,6 +29,7 @@ export function bootstrap(
 ): Interval {
   const { statistic = mean, method = "bca", resamples = 4000, seed = 0 } = options;
   requireSample("a bootstrap interval", values, 2);
+  requireResamples("a bootstrap interval", resamples);
   const n = values.length;
   const source = rng(seed).at("bootstrap");
   const draws: number[] = [];
@@ -80,6 +81,7 @@ export function hierarchicalBootstrap(cells: readonly Cell[], options: Bootstrap
     cells.map((cell) => cell.value),
     2,
   );
+  requireResamples("a hierarchical bootstrap interval", resamples);
   const groups = new Map<string, number[]>();
   for (const cell of cells) {
     const key = `${typeof cell.prompt}:${cell.prompt}`;

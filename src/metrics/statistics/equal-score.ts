@@ -8,7 +8,7 @@
  */
 import { rng } from "../../tensor/rng.ts";
 import { type BootstrapOptions, type Interval, interval } from "./bootstrap.ts";
-import { requireSample } from "./summary.ts";
+import { requireResamples, requireSample } from "./summary.ts";
 
 /** One measured search. */
 export interface BudgetScore {
@@ -101,6 +101,7 @@ export function equalScoreRatio(
   options: EqualScoreOptions = {},
 ): EqualScore {
   const { level = 0.95, resamples = 2000, seed = 0 } = options;
+  requireResamples("the equal-score NFE ratio", resamples);
   const atBudget = options.atBudget === undefined ? undefined : String(options.atBudget);
   for (const [name, rows] of [
     ["the method", method],

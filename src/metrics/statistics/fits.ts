@@ -6,7 +6,7 @@
 import { rng } from "../../tensor/rng.ts";
 import { type BootstrapOptions, type Interval, interval } from "./bootstrap.ts";
 import { studentQuantile } from "./distributions.ts";
-import { mean, requireSample } from "./summary.ts";
+import { mean, requireResamples, requireSample } from "./summary.ts";
 
 /** Least-squares line with standard errors. */
 export function linearFit(
@@ -154,6 +154,7 @@ export function saturatingFit(
   const { resamples = 400, seed = 0 } = options;
   requireSample("a saturating fit", x, 4);
   requireSample("a saturating fit", y, 4);
+  requireResamples("a saturating fit", resamples);
   if (x.length !== y.length || x.some((value) => value <= 0)) {
     throw new RangeError(
       `Cannot fit a saturating law as it needs pairs with x > 0: got ${x.length} x and ${y.length} y values, smallest x ${Math.min(...x)}.`,

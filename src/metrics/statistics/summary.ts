@@ -14,6 +14,14 @@ export function requireSample(what: string, values: readonly number[], least = 1
   }
 }
 
+/** An interval or a p-value of too few resamples would be a number without meaning. */
+export function requireResamples(what: string, resamples: number): void {
+  if (Number.isInteger(resamples) && resamples >= 10) return;
+  throw new RangeError(
+    `Cannot compute ${what} as "resamples" must be an integer of at least 10: got ${resamples}. Leave it out for the default.`,
+  );
+}
+
 export function mean(values: readonly number[]): number {
   let sum = 0;
   for (const value of values) sum += value;

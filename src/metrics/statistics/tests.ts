@@ -4,7 +4,7 @@
  */
 import { rng } from "../../tensor/rng.ts";
 import { normalCdf, studentCdf } from "./distributions.ts";
-import { mean, requireSample, variance } from "./summary.ts";
+import { mean, requireResamples, requireSample, variance } from "./summary.ts";
 
 export type Alternative = "two-sided" | "greater" | "less";
 
@@ -23,6 +23,7 @@ export function permutationTest(
 ): TestResult & { readonly isExact: boolean } {
   const { alternative = "two-sided", resamples = 9999, seed = 0, exactUpTo = 16 } = options;
   requireSample("a permutation test", differences);
+  requireResamples("a permutation test", resamples);
   const n = differences.length;
   const observed = differences.reduce((sum, value) => sum + value, 0);
   // Sums of the same numbers in another order differ in the last bits; those are ties, not more extreme.
