@@ -22,6 +22,8 @@ const LOOP = "const loop = __k.loop; __k.loop = ''; loop";
 
 /** A thread that does not halt in this time is in native code, or has come to its end. */
 const HALT_MS = 3000;
+/** Calls that may lie between the user's code and where the thread has halted. */
+const MAX_STEPS = 60;
 
 type Parsed = inspector.InspectorNotification<inspector.Debugger.ScriptParsedEventDataType>;
 type Paused = inspector.InspectorNotification<inspector.Debugger.PausedEventDataType>;
@@ -45,32 +47,37 @@ async function keepVariables(session: inspector.Session, frames: readonly Frame[
 }
 
 /**
- * Halts the main thread of `session`. Where that is in code of the user's, or where `isPatienceOver` lets it be anywhere,
- * sets right what a termination would leave behind, and calls `strike`.
+ * Halts the main thread of `session`, and has it go on to the next place in code of the user's. There, or wherever it is
+ * where `isPatienceOver`, sets right what a termination would leave behind, and calls `strike`.
  */
 export async function strikeHalted(
   session: inspector.Session,
   strike: () => void,
   { isPatienceOver = false } = {},
 ): Promise<void> {
-  let onPaused!: (event: Paused | null) => void;
-  const paused = new Promise<Paused | null>((resolve) => {
-    onPaused = resolve;
-  });
   const scripts = new Map<string, string>();
   const onParsed = ({ params: { scriptId, url } }: Parsed): void => void scripts.set(scriptId, url);
-  session.on("Debugger.scriptParsed", onParsed);
-  session.once("Debugger.paused", onPaused);
-  session.post("Debugger.enable");
-  session.post("Debugger.pause");
-  const timer = setTimeout(() => onPaused(null), HALT_MS);
-  const frames = (await paused)?.params.callFrames ?? [];
-  clearTimeout(timer);
-  session.off("Debugger.paused", onPaused);
-  session.off("Debugger.scriptParsed", onParsed);
-  const [top] = frames;
   const isInUsers = ({ location }: Frame): boolean =>
     isUsers({ script: scripts.get(location.scriptId) ?? "", name: "" });
+  const halt = async (command: "Debugger.pause" | "Debugger.stepOut"): Promise<readonly Frame[]> => {
+    let onPaused!: (event: Paused | null) => void;
+    const paused = new Promise<Paused | null>((resolve) => {
+      onPaused = resolve;
+    });
+    session.once("Debugger.paused", onPaused);
+    session.post(command);
+    const timer = setTimeout(() => onPaused(null), HALT_MS);
+    const frames = (await paused)?.params.callFrames ?? [];
+    clearTimeout(timer);
+    session.off("Debugger.paused", onPaused);
+    return frames;
+  };
+  session.on("Debugger.scriptParsed", onParsed);
+  session.post("Debugger.enable");
+  let frames = await halt("Debugger.pause");
+  for (let step = 0; step < MAX_STEPS && frames.some(isInUsers) && !isInUsers(frames[0]!); step++)
+    frames = await halt("Debugger.stepOut");
+  const [top] = frames;
   if (top !== undefined && (isPatienceOver || isInUsers(top))) {
     const immediate = frames.find(({ functionName }) => functionName === "processImmediate");
     if (immediate !== undefined) await valueIn(session, immediate, SETTLE);
@@ -79,4 +86,5 @@ export async function strikeHalted(
   }
   if (frames.length > 0) session.post("Debugger.resume");
   session.post("Debugger.disable");
+  session.off("Debugger.scriptParsed", onParsed);
 }

@@ -12,7 +12,7 @@ import { type Command, type Failure, NO_CELL, type Outcome, type RunCommand } fr
 import { installGlobals } from "./globals.ts";
 import { probe } from "./health.ts";
 import { beginCell, endCell, Interrupted, interruptCell } from "./interrupt.ts";
-import { installModules } from "./modules.ts";
+import { forgetHalfModules, installModules } from "./modules.ts";
 import { render, renderResult } from "./render.ts";
 import { installStackTraces, rememberCell } from "./stack.ts";
 import { isStopping, reportOver, startWatchdog } from "./stdin.ts";
@@ -80,6 +80,7 @@ function sendHeld(parent: string): void {
 /** A termination has dropped all microtasks: what waited for one is given up, and the event loop is tried. */
 function probeAfter(parent: string, isSound: () => void): void {
   abandonComms();
+  forgetHalfModules();
   if (parent === NO_CELL) process.stderr.write("[kernel] Code that ran while no cell did was stopped.\n");
   probe(isSound);
 }

@@ -6,36 +6,62 @@
  * - `.ts` files are erased by ts-blank-space, enums and the like emitted by the compiler
  * - hot reload: a local file's URL carries a hash over the file and all local files that it imports, so an edited
  *   module and those that import it load afresh, while unchanged ones keep their identity. Old versions stay in memory
- *   (modules cannot be unloaded).
+ *   (modules cannot be unloaded)
+ * - a module that was being loaded when the stop button struck stays half done, and importing it waits for ever: what was
+ *   found since the last import that came to its end gets URLs of another generation
  */
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import type { LoadHook, ResolveHook } from "node:module";
 import { dirname, extname, join, resolve as resolvePath } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { MessagePort } from "node:worker_threads";
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type TypeScript from "typescript";
 import type { EmittedModule } from "./stack.ts";
 
 export interface HookData {
   /** Folder of the notebook, as a URL that ends in a slash. */
   readonly folder: string;
-  /** Takes an `EmittedModule` for each module whose lines are not those of its file. */
-  readonly maps: MessagePort;
+  /** Takes an `EmittedModule` for each module whose lines are not those of its file; gives a `LoadNote` now and then. */
+  readonly port: MessagePort;
 }
+
+/** `sound`: no import is under way. `broken`: those under way will not come to their end. */
+export type LoadNote = "sound" | "broken";
 
 /** In front of what a cell imports: its parent is the notebook, not the kernel file that calls import(). */
 export const CELL_PREFIX = "zoetrope-cell:";
 export const TSLAB_URL = "zoetrope-kernel:tslab";
 
 let folder = "file:///";
-let maps: MessagePort | null = null;
+let port: MessagePort | null = null;
 const kernelUrl = import.meta.url;
 
 export function initialize(data: HookData): void {
   folder = data.folder;
-  maps = data.maps;
-  maps.unref();
+  port = data.port;
+  port.unref();
+}
+
+/** Files and URLs found since the last `sound`. */
+let fresh = new Set<string>();
+/** How often the import of a file or URL was broken off. */
+const generations = new Map<string, number>();
+
+function takeNotes(): void {
+  while (port !== null) {
+    const received = receiveMessageOnPort(port) as { message: LoadNote } | undefined;
+    if (received === undefined) return;
+    if (received.message === "broken")
+      for (const found of fresh) generations.set(found, (generations.get(found) ?? 0) + 1);
+    fresh = new Set();
+  }
+}
+
+/** 0, or how often the import of a file or URL was broken off until now. */
+function generationOf(found: string): number {
+  fresh.add(found);
+  return generations.get(found) ?? 0;
 }
 
 /** Loaded only when a `.ts` file or `paths` need it: a notebook that imports packages alone never pays for it. */
@@ -94,7 +120,7 @@ async function versionOf(path: string): Promise<string> {
   await visit(path);
   const hash = createHash("sha1");
   for (const [file, stamp] of [...reached].sort(([a], [b]) => (a < b ? -1 : 1)))
-    hash.update(`${file}\0${stamp}\0`);
+    hash.update(`${file}\0${stamp}\0${generationOf(file) || ""}`);
   return hash.digest("hex").slice(0, 12);
 }
 
@@ -164,6 +190,14 @@ const isBuiltin = (specifier: string): boolean => /^(node|data|https?):/.test(sp
 const isVersioned = (url: string | undefined): boolean => url !== undefined && /^file:.*\?v=/.test(url);
 
 export const resolve: ResolveHook = async (given, context, next) => {
+  takeNotes();
+  const found = await find(given, context, next);
+  if (!found.url.startsWith("file:") || isVersioned(found.url)) return found;
+  const generation = generationOf(found.url);
+  return generation === 0 ? found : { ...found, url: `${found.url}?again=${generation}` };
+};
+
+const find: ResolveHook = async (given, context, next) => {
   const fromCell = given.startsWith(CELL_PREFIX);
   if (!fromCell && !isVersioned(context.parentURL)) return next(given, context);
   const specifier = fromCell ? given.slice(CELL_PREFIX.length) : given;
@@ -203,7 +237,7 @@ async function erase(path: string, url: string): Promise<string> {
     : "";
   if (erasable) return erased;
   const { script, sourceMap } = emit(text, path);
-  maps?.postMessage({ url, sourceMap } satisfies EmittedModule);
+  port?.postMessage({ url, sourceMap } satisfies EmittedModule);
   return script;
 }
 

@@ -2,24 +2,49 @@
 import { builtinModules, createRequire, register } from "node:module";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { MessageChannel } from "node:worker_threads";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { slots } from "./evaluate.ts";
 import { cancelPoint } from "./interrupt.ts";
-import { CELL_PREFIX, type HookData } from "./module-hooks.ts";
+import { CELL_PREFIX, type HookData, type LoadNote } from "./module-hooks.ts";
 import { expectModuleMaps } from "./stack.ts";
 
 const builtins = new Set(builtinModules);
 
 let registered = false;
+let hooks: MessagePort | null = null;
+/** Imports of cells under way. Another set after a termination, as those of the old one may still come to an end. */
+let loading = new Set<Promise<unknown>>();
+
+const tellHooks = (note: LoadNote): void => hooks?.postMessage(note);
+
+/** An import of a cell, followed to its end also where the cell does not wait for it any more. */
+function followed<T>(work: Promise<T>): Promise<T> {
+  const all = loading.add(work);
+  const end = (): void => {
+    all.delete(work);
+    if (all === loading && all.size === 0) tellHooks("sound");
+  };
+  work.then(end, end);
+  return work;
+}
+
+/** After a termination: what was being loaded is loaded anew by the next import or `require` of it. */
+export function forgetHalfModules(): void {
+  loading = new Set();
+  tellHooks("broken");
+  const { cache } = createRequire(import.meta.url);
+  for (const [name, module] of Object.entries(cache)) if (module?.loaded === false) delete cache[name];
+}
 
 /** The loader hooks start a thread: only when the first import asks for more than Node's own modules. */
 function ensureHooks(folder: string): void {
   if (registered) return;
   registered = true;
   const { port1, port2 } = new MessageChannel();
+  hooks = port1;
   expectModuleMaps(port1);
   register<HookData>("./module-hooks.js", import.meta.url, {
-    data: { folder: pathToFileURL(`${folder}/`).href, maps: port2 },
+    data: { folder: pathToFileURL(`${folder}/`).href, port: port2 },
     transferList: [port2],
   });
 }
@@ -30,7 +55,7 @@ export function installModules(folder: string): void {
     const specifier = String(given);
     if (specifier.startsWith("node:") || builtins.has(specifier)) return import(specifier);
     ensureHooks(folder);
-    return cancelPoint(import(CELL_PREFIX + specifier, options));
+    return cancelPoint(followed(import(CELL_PREFIX + specifier, options)));
   };
   slots.meta = Object.freeze({
     url: pathToFileURL(file).href,

@@ -48,6 +48,10 @@ export function standingOf(frames: readonly StackFrame[]): Standing {
   return isAtWork && top.script.startsWith("node:") && !VITAL.test(top.script) ? "inside" : "away";
 }
 
+/** Code of the user's on behalf of Node's loader: half a module is none, and the next import of it would wait for ever. */
+const isLoading = (frames: readonly StackFrame[]): boolean =>
+  frames.some(({ script }) => script.startsWith("node:internal/modules/"));
+
 /** The stack beneath the caller of `look`. User code cannot have a hand in it. */
 function framesBelow(below: (isPatienceOver: boolean) => Target): StackFrame[] {
   const { stackTraceLimit, prepareStackTrace } = Error;
@@ -90,7 +94,7 @@ export function forgetCalls(): void {
   if (calls.size > 0) calls = new Map();
 }
 
-/** `here`: at once. `halted`: as a debugger would, see `halt.ts`. `idle`: nothing runs. */
+/** `here`: at once. `halted`: with the help of a debugger, see `halt.ts`. `idle`: nothing runs. */
 export type Target = "here" | "halted" | "none" | "idle";
 
 /** Whether a termination may come now. `isPatienceOver`: also while Node works for the user's code. */
@@ -103,7 +107,8 @@ export function target(below: (isPatienceOver: boolean) => Target, isPatienceOve
   calls.set(call, since);
   if (now - since < APART_MS) return "none";
   const standing = standingOf(frames);
-  if (standing === "away" || (standing === "inside" && !isPatienceOver)) return "none";
+  const isDelicate = standing === "inside" || isLoading(frames);
+  if (standing === "away" || (isDelicate && !isPatienceOver)) return "none";
   forgetCalls();
   return frames.some(isImmediateWork) ? "halted" : "here";
 }
