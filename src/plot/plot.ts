@@ -17,3 +17,5 @@ export { type PanelOptions, strategyPanels, verifierPanels } from "./panels.ts";
 export { type ParetoOptions, paretoFront } from "./pareto.ts";
 export { type RoutingHeatmapOptions, routingHeatmap } from "./routing-heatmap.ts";
 export { type LineageEvent, populationRows, treeRows } from "./search-events.ts";
+/** The look of all charts, for specs of your own: `config: plot.theme`. */
+export { theme } from "./theme.ts";
