@@ -120,39 +120,53 @@ export const FRAME_FD = 3;
 /** One for each life of the watchdog: a thread that ends closes its pipe. */
 export const WATCHDOG_FDS: readonly number[] = [4, 6];
 
-/** [json bytes u32][buffer count u32][bytes u32 of each buffer][json][buffers] */
+/** Begins each frame, so that bytes of anybody else's are told from one. */
+const MAGIC = 0x6f727aff;
+const HEAD_BYTES = 12;
+
+// Taken before any cell can replace them.
+const { stringify } = JSON;
+const bytesOf = Buffer.from.bind(Buffer) as (text: string) => Buffer;
+
+/** [magic u32][json bytes u32][buffer count u32][bytes u32 of each buffer][json][buffers] */
 export function encodeFrame(frame: Frame, buffers: readonly Uint8Array[] = []): Buffer {
-  const json = Buffer.from(JSON.stringify(frame));
-  const head = Buffer.allocUnsafe(8 + 4 * buffers.length);
-  head.writeUInt32LE(json.byteLength, 0);
-  head.writeUInt32LE(buffers.length, 4);
+  const json = bytesOf(stringify(frame));
+  const head = Buffer.allocUnsafe(HEAD_BYTES + 4 * buffers.length);
+  head.writeUInt32LE(MAGIC, 0);
+  head.writeUInt32LE(json.byteLength, 4);
+  head.writeUInt32LE(buffers.length, 8);
   buffers.forEach((buffer, index) => {
-    head.writeUInt32LE(buffer.byteLength, 8 + 4 * index);
+    head.writeUInt32LE(buffer.byteLength, HEAD_BYTES + 4 * index);
   });
   return Buffer.concat([head, json, ...buffers]);
 }
 
-/** Feeds the bytes of the pipe, in whatever pieces they come, and calls `take` for each whole frame. */
+/**
+ * Feeds the bytes of the pipe, in whatever pieces they come, and calls `take` for each whole frame. Throws where they are
+ * no frames: code of a cell may write to any descriptor.
+ */
 export function frameReader(
   take: (frame: Frame, buffers: readonly Uint8Array[]) => void,
 ): (chunk: Buffer) => void {
   let pieces: Buffer[] = [];
   let held = 0;
-  let wanted = 8; // Bytes needed before the next attempt: joining pieces of a large frame again and again is quadratic.
+  let wanted = HEAD_BYTES; // Bytes needed before the next attempt: joining pieces of a large frame again and again is quadratic.
   return (chunk) => {
     pieces.push(chunk);
     held += chunk.byteLength;
     if (held < wanted) return;
     let bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
-    while (bytes.byteLength >= 8) {
-      const count = bytes.readUInt32LE(4);
-      const headEnd = 8 + 4 * count;
+    while (bytes.byteLength >= HEAD_BYTES) {
+      if (bytes.readUInt32LE(0) !== MAGIC)
+        throw new Error("internal: bytes on the pipe of frames that are none");
+      const count = bytes.readUInt32LE(8);
+      const headEnd = HEAD_BYTES + 4 * count;
       if (bytes.byteLength < headEnd) {
         wanted = headEnd;
         break;
       }
-      const sizes = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(8 + 4 * index));
-      const jsonEnd = headEnd + bytes.readUInt32LE(0);
+      const sizes = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(HEAD_BYTES + 4 * index));
+      const jsonEnd = headEnd + bytes.readUInt32LE(4);
       const end = sizes.reduce((sum, size) => sum + size, jsonEnd);
       if (bytes.byteLength < end) {
         wanted = end;
@@ -164,9 +178,11 @@ export function frameReader(
         buffers.push(bytes.subarray(at, at + size));
         at += size;
       }
-      take(JSON.parse(bytes.toString("utf8", headEnd, jsonEnd)) as Frame, buffers);
+      const frame = JSON.parse(bytes.toString("utf8", headEnd, jsonEnd)) as Frame;
+      if (typeof frame?.type !== "string") throw new Error("internal: a frame without a type");
+      take(frame, buffers);
       bytes = bytes.subarray(end);
-      wanted = 8;
+      wanted = HEAD_BYTES;
     }
     pieces = bytes.byteLength > 0 ? [bytes] : [];
     held = bytes.byteLength;

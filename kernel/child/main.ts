@@ -150,10 +150,30 @@ function take(command: Command): void {
   else process.exit(0);
 }
 
-process.on("SIGINT", () => {}); // Interrupts come through the watchdog.
-process.on("disconnect", () => process.exit(0));
-process.on("unhandledRejection", (thrown) => reportStray("Unhandled rejection", thrown));
-process.on("uncaughtException", (thrown) => reportStray("Uncaught", thrown));
+/** Listens for good: libraries remove all listeners of an event to put their own in their place. */
+const emitter: NodeJS.EventEmitter = process;
+const removeAllListeners = emitter.removeAllListeners.bind(process);
+const firm: (() => void)[] = [];
+function listen(event: string, listener: (...given: never[]) => void): void {
+  const own = listener as () => void;
+  const add = (): void => {
+    if (!emitter.listeners(event).includes(own)) emitter.on(event, own);
+  };
+  firm.push(add);
+  add();
+}
+emitter.removeAllListeners = (event) => {
+  // Node's own listeners about listeners open and close the channel to the front.
+  const all = emitter.eventNames().filter((name) => name !== "newListener" && name !== "removeListener");
+  for (const name of event === undefined ? all : [event]) removeAllListeners(name);
+  for (const add of firm) add();
+  return emitter;
+};
+
+listen("SIGINT", () => {}); // Interrupts come through the watchdog.
+listen("disconnect", () => process.exit(0));
+listen("unhandledRejection", (thrown) => reportStray("Unhandled rejection", thrown));
+listen("uncaughtException", (thrown) => reportStray("Uncaught", thrown));
 installStackTraces();
 captureStreams();
 // Node's global console also feeds the inspector, which would keep the last thousand arguments alive.
@@ -162,5 +182,5 @@ installRuntime();
 installModules(process.cwd());
 installGlobals();
 startWatchdog({ onInterrupt: stepOfInterrupt, onClear: sendHeld, onProbe: probeAfter, onLoss: afterLoss });
-process.on("message", take);
+listen("message", take);
 send({ type: "ready" });

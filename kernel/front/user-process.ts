@@ -48,6 +48,7 @@ interface Running {
 const LAST_OUTPUT_MS = 200;
 /** Time for exit handlers of user code at shutdown. */
 const FAREWELL_MS = 300;
+const CORRUPT = "its output could not be read, as code has written to the kernel's pipe or changed JSON";
 /** A process that dies sooner than this is not started again until it is needed. */
 const STARTS_MS = 500;
 
@@ -66,14 +67,26 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
     });
     const marker = Buffer.from(`\u0000${token}\u0000`);
     const native = nativeOutput({ stdout: child.stdout!, stderr: child.stderr! }, marker, events.onText);
-    (child.stdio[FRAME_FD] as Readable).on("data", frameReader(events.onFrame));
+    const read = frameReader(events.onFrame);
+    let corrupt = "";
+    const pipe = child.stdio[FRAME_FD] as Readable;
+    pipe.on("data", (chunk: Buffer) => {
+      if (corrupt !== "") return;
+      try {
+        read(chunk);
+      } catch {
+        // Nothing that comes after can be told apart: the next cell gets another process.
+        corrupt = `${CORRUPT}; `;
+        child.kill("SIGKILL");
+      }
+    });
     const watchdogs = WATCHDOG_FDS.map((fd) => child.stdio[fd] as Writable);
     for (const pipe of watchdogs) pipe.on("close", () => watchdogs.splice(watchdogs.indexOf(pipe), 1));
     for (const pipe of child.stdio) pipe?.on("error", () => {}); // The end of the process is reported by `exit`.
     child.on("error", () => {});
     const started = performance.now();
     child.on("exit", (code, signal) => {
-      const cause = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      const cause = corrupt + (signal === null ? `exit code ${code}` : `signal ${signal}`);
       const finish = (): void => {
         clearTimeout(timer);
         child.off("close", finish);

@@ -250,6 +250,41 @@ describe("the death of the user's process", () => {
   });
 });
 
+describe("code that meddles with the kernel", () => {
+  it.each([
+    ["removes all listeners", "process.removeAllListeners(); process.removeAllListeners('message'); 1"],
+    ["replaces JSON.stringify and Buffer.from", "JSON.stringify = () => 'x'; Buffer.from = null as any; 1"],
+    ["closes the standard descriptors", "require('fs').closeSync(1); require('fs').closeSync(2); 1"],
+    [
+      "leaves a deleted folder",
+      "process.chdir(require('fs').mkdtempSync('/tmp/gone-')); require('fs').rmdirSync(process.cwd()); 1",
+    ],
+  ])("and %s is no harm", async (_, code) => {
+    const mortal = await RawClient.start({ env: UNCHECKED });
+    expect((await mortal.execute(code)).result?.["data"]).toEqual({ "text/plain": "1" });
+    expect((await mortal.execute("1 + 1")).result?.["data"]).toEqual({ "text/plain": "2" });
+    await mortal.stop();
+  });
+
+  it.each([
+    [
+      "writes to the kernel's pipe",
+      "require('fs').writeSync(3, 'x'.repeat(99)); await new Promise(() => {});",
+    ],
+    ["closes the kernel's pipe", "require('fs').closeSync(3); console.log(1);"],
+    [
+      "gives all objects a form of their own in JSON",
+      "(Object.prototype as any).toJSON = () => 1; console.log(1);",
+    ],
+    ["leaves the kernel", "process.disconnect(); await new Promise(() => {});"],
+  ])("and %s costs the process, not the kernel", async (_, code) => {
+    const { error } = await client.execute(code, { stop_on_error: false });
+    expect(error).toMatchObject({ ename: "ProcessDied" });
+    await sound();
+    expect(client.process.exitCode).toBe(null);
+  });
+});
+
 describe("a watchdog that ends", () => {
   /** Reaches the thread as a debugger does; nothing else can. */
   const END_IT = `{
