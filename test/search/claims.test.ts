@@ -6,6 +6,7 @@ import {
   fullClipSetting,
   largeFullClipSetting,
   largePictureSetting,
+  motionFullClipSetting,
   pictureSetting,
 } from "../../src/search/experiments/claim-settings.ts";
 import { judgeClaims } from "../../src/search/experiments/claim-verdicts.ts";
@@ -22,6 +23,7 @@ test.each([
   fullClipSetting({ n: 6, steps: 4 }),
   largePictureSetting({ n: 8, steps: 8 }),
   largeFullClipSetting({ n: 8 }),
+  motionFullClipSetting({ n: 8 }),
 ])(
   "$name: rows of every kind come out, are judged, and are taken up again where they stopped",
   async (setting) => {
@@ -45,6 +47,7 @@ test.each([
       "picture 64": [9, 10, 12, 14, 17],
       "full clip": [9, 10, 12, 14, 17],
       "full clip 32": [9, 10, 12, 14, 17],
+      "full clip motion": [9, 10, 12, 14],
     }[setting.name];
     expect([...new Set(verdicts.map((one) => one.claim))].sort((a, b) => a - b)).toEqual(expected);
     for (const verdict of verdicts) {

@@ -283,6 +283,7 @@ function judgeEvolution(state: State, over: Over, n: number, searches: readonly 
       atLeast,
     );
   }
+  if (!searches.some((row) => row["budget"] === n / 2)) return;
   const growth = (unit: Unit, strategy: string) =>
     (of(unit, strategy, n)["reward"] as number) - (of(unit, strategy, n / 2)["reward"] as number);
   state(

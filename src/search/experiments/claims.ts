@@ -3,9 +3,9 @@
  * needs a larger trained model): measures what is missing, then judges.
  *
  *   node dist/src/search/experiments/claims.js [--weights FILE] [--rows FILE ...] [--prompts 20] [--seeds 5]
- *        [--setting clip|picture|"picture 64"|"full clip"|"full clip 32"] [--only LABEL] [--share 1/2] [--threads N] [--judge]
+ *        [--setting clip|picture|"picture 64"|"full clip"|"full clip 32"|"full clip motion"] [--only LABEL] [--share 1/2] [--threads N] [--judge]
  *
- * The two full clips need the weights of src/train/recipes/full-clip.ts, the others those of a causal model.
+ * The full clips need the weights of src/train/recipes/full-clip.ts, the others those of a causal model.
  *
  * --from N leaves out the first N prompts and --first-seed N starts at another seed: a fresh sample, to confirm what was found
  * on the first. --only runs the searches whose label begins so.
@@ -30,6 +30,7 @@ import {
   fullClipSetting,
   largeFullClipSetting,
   largePictureSetting,
+  motionFullClipSetting,
   pictureSetting,
 } from "./claim-settings.ts";
 import { judgeClaims } from "./claim-verdicts.ts";
@@ -85,6 +86,7 @@ async function main(): Promise<void> {
       fullClipSetting(),
       largePictureSetting(),
       largeFullClipSetting(),
+      motionFullClipSetting(),
     ];
     for (const every of settings) {
       if (!values.setting.includes(every.name)) continue;
