@@ -21,9 +21,9 @@ test.each([
   clipSetting({ n: 12, chunks: 4, steps: 2 }),
   pictureSetting({ n: 6, steps: 8 }),
   fullClipSetting({ n: 6, steps: 4 }),
-  largePictureSetting({ n: 8, steps: 8 }),
-  largeFullClipSetting({ n: 8 }),
-  motionFullClipSetting({ n: 8 }),
+  largePictureSetting({ n: 6, steps: 8 }),
+  largeFullClipSetting({ n: 6 }),
+  motionFullClipSetting({ n: 6 }),
 ])(
   "$name: rows of every kind come out, are judged, and are taken up again where they stopped",
   async (setting) => {
