@@ -19,7 +19,9 @@
  * - the loop does not wait, and calls only what belongs to JavaScript or functions of cells of which the same holds
  * - no cell makes code out of text (`eval`, `Function`, `node:vm`)
  *
- * What is left are accessors of the user's modules that read a variable of a cell, which TypeScript does not let them do.
+ * What is left are accessors of modules, and methods that they call as JavaScript calls its own, which read a variable of a
+ * cell without having declared it; TypeScript does not let them. A variable whose cell failed before it was initialised is
+ * missed when the loop begins, and not when the loop first uses it.
  */
 import type TS from "typescript";
 import { BUILTINS, type Calls, callsIn } from "./calls.ts";

@@ -168,6 +168,9 @@ describe("loops of the top level", () => {
     );
     expect(plainTraceback(failed)).toMatch(/at cell\[\d+\]\.ts:3:36/);
     expect(await value("[half, at]")).toBe("[ 5, 9 ]");
+    const same = await run("for (const x of [1]) { half += x; (null as any).gone; }");
+    expect(plainTraceback(same)).toMatch(/at cell\[\d+\]\.ts:1:49/);
+    expect(await value("half")).toBe("6");
   });
 
   it("are seen by what reads their variables while they run", async () => {
