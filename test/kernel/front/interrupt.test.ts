@@ -218,10 +218,10 @@ describe("the stop button", () => {
 });
 
 describe("the stop button while a module is loading", () => {
-  const SLOW = "console.log('begun'); const until = Date.now() + 1500; while (Date.now() < until) {}";
+  const SLOW = "console.log('begun'); const until = Date.now() + 900; while (Date.now() < until) {}";
   const FILES: Readonly<Record<string, string>> = {
     "waits.ts":
-      "console.log('begun'); await new Promise((r) => setTimeout(r, 1500)); export const value: number = 1;",
+      "console.log('begun'); await new Promise((r) => setTimeout(r, 900)); export const value: number = 1;",
     "works.ts": `export { value } from "./worker.ts";`,
     "worker.ts": `${SLOW}; export const value: number = 2;`,
     "node_modules/module-that-works/package.json": `{ "type": "module", "exports": "./index.js" }`,
@@ -230,7 +230,7 @@ describe("the stop button while a module is loading", () => {
     "node_modules/script-that-works/package.json": `{ "main": "index.js" }`,
     "node_modules/script-that-works/index.js": `exports.early = 4; ${SLOW}; exports.value = 4;`,
     "node_modules/script-required/package.json": `{ "main": "index.js" }`,
-    "node_modules/script-required/index.js": `exports.early = 5; ${SLOW}; exports.value = 5;`,
+    "node_modules/script-required/index.js": `exports.early = 5; ${SLOW.replace("900", "1800")}; exports.value = 5;`,
   };
 
   it.each([
