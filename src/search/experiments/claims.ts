@@ -110,7 +110,7 @@ async function main(): Promise<void> {
   for (const { setting, claim, statement, verdict, estimate, low, high } of judgeClaims(rows)) {
     const numbers = `${estimate.toFixed(4)} [${low.toFixed(4)}, ${high.toFixed(4)}]`;
     process.stdout.write(
-      `${setting.padEnd(8)}${String(claim).padStart(2)} ${verdict.padEnd(12)} ${numbers}  ${statement}\n`,
+      `${setting.padEnd(17)}${String(claim).padStart(2)} ${verdict.padEnd(12)} ${numbers}  ${statement}\n`,
     );
   }
 }
