@@ -26,9 +26,24 @@ interface TapeEngine {
 
 const tape = (): TapeEngine => tf.engine() as unknown as TapeEngine;
 
+/** Kernels that were found, by name and backend: tfjs makes a new key of both for every look. */
+const found = new Map<string, Map<string, Kernel>>();
+type Kernel = NonNullable<ReturnType<typeof tf.getKernel>>;
+
+function kernelOf(name: string): Kernel | undefined {
+  const backend = tf.getBackend();
+  const known = found.get(name)?.get(backend);
+  if (known !== undefined) return known;
+  const kernel = tf.getKernel(name, backend);
+  if (kernel == null) return undefined;
+  const byBackend = found.get(name) ?? new Map<string, Kernel>();
+  found.set(name, byBackend.set(backend, kernel));
+  return kernel;
+}
+
 /** Whether the active backend has a kernel of this name. */
 export function hasKernel(name: string): boolean {
-  return tf.getKernel(name, tf.getBackend()) != null;
+  return kernelOf(name) !== undefined;
 }
 
 /** Whether a gradient is being recorded: kernels need not write what only a backward pass would read. */

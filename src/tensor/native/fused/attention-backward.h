@@ -1,6 +1,7 @@
 // Gradients of attention, probabilities recomputed from the log-sum-exp of the forward pass (Dao et al. 2205.14135).
 // A (batch row, head) belongs to one thread: no atomics, sums in the order of the lists.
 #pragma once
+#include "attention-lanes-backward.h"
 #include "attention-routing.h"
 
 namespace ZT_NS {
@@ -97,6 +98,8 @@ static void attention_grad(const double* x, Team& team) {
   if (to <= from) return;
 
   KeySource source;
+  LaneBackward lanes;
+  lanes.open(team, a);
   BackwardBlock block;
   float* rows = team.scratch((size_t)ATTN_ROWS * (3 * a.dp + 2 * ATTN_STRIDE));
   for (long i = 0; i < ATTN_ROWS; i++) {
@@ -119,13 +122,13 @@ static void attention_grad(const double* x, Team& team) {
   Groups groups;
   if (a.top > 0) groups.open(team, a.key_chunks, a.top);
   source.open(team, a.keys, a.d, a.dp, a.width, true, bf16);
-  int all[ATTN_ROWS], some[ATTN_ROWS];
-  for (int i = 0; i < ATTN_ROWS; i++) all[i] = i;
+  int some[ATTN_ROWS];
 
   const long chunks = a.query_chunk ? a.queries / a.query_chunk : 0;
   for (long bh = from; bh < to; bh++) {
     const long b = bh / a.heads, h = bh % a.heads, key_at = b * a.capacity * a.width + h * a.d;
     source.point(k + key_at, v + key_at);
+    if (bf16) lanes.words.forget(a.keys);
     for (long i = 0; i < a.capacity; i++)
       for_lanes(a.d, [&](long j, long w) {
         store_n(dk + key_at + i * a.width + j, splat(0.0f), w);
@@ -136,26 +139,43 @@ static void attention_grad(const double* x, Team& team) {
       for (long r0 = chunk * a.query_chunk; r0 < end; r0 += ATTN_ROWS) {
         const long n = end - r0 < ATTN_ROWS ? end - r0 : (long)ATTN_ROWS;
         const long at = (b * a.queries + r0) * a.width + h * a.d;
+        // The next rows, and of the next head a share of its keys: they lie too far apart to be fetched unasked.
+        {
+          const long more = end < a.queries ? ATTN_ROWS < a.query_chunk ? ATTN_ROWS : a.query_chunk : 0;
+          prefetch_far_rows(q + at + n * a.width, a.width, more, a.d);
+          prefetch_far_rows(g + at + n * a.width, a.width, more, a.d);
+          prefetch_far_rows(o + at + n * a.width, a.width, more, a.d);
+        }
+        if (bh + 1 < to) {
+          const long next = ((bh + 1) / a.heads * a.capacity * a.heads + (bh + 1) % a.heads) * a.d;
+          const long share = a.keys * r0 / a.queries, until = a.keys * (r0 + n) / a.queries;
+          prefetch_far_rows(k + next + share * a.width, a.width, until - share, a.d);
+          prefetch_far_rows(v + next + share * a.width, a.width, until - share, a.d);
+          prefetch_far_rows(dk + next + share * a.width, a.width, until - share, a.d);
+          prefetch_far_rows(dv + next + share * a.width, a.width, until - share, a.d);
+        }
         pack_rows(q + at, a.width, n, n, a.d, a.dp, block.q[0]);
         pack_rows(g + at, a.width, n, n, a.d, a.dp, block.g[0]);
+        lanes.begin(block.q[0], block.g[0], n);
         for (long i = 0; i < n; i++) {
-          if (bf16) {
-            words_along(block.q[i], a.d, block.q_words[i]);
-            words_along(block.g[i], a.d, block.g_words[i]);
-          }
           block.lse[i] = lse[bh * a.queries + r0 + i];
           prefetch_rows(o + at + (i + 8) * a.width, a.width, 1, a.d);
           vf s = splat(0.0f);
           for_lanes(a.d, [&](long j, long w) { s = fma(load_n(o + at + i * a.width + j, w), load(block.g[i] + j), s); });
           block.delta[i] = lane_sum(s);
-          for (long j = 0; j < a.dp; j += VL) store(block.dq[i] + j, splat(0.0f));
+          lanes.lse[i] = block.lse[i], lanes.delta[i] = block.delta[i];
         }
         PanelWalk walk;
         long count;
         const int32_t* list = a.visible.list(chunk, count);
         walk.start(list, count, a.key_chunk);
-        attend_back(block, all, n, source, walk, a.scale, dk + key_at, dv + key_at);
+        lanes.attend(source, walk, a.scale, dk + key_at, dv + key_at);
+        lane_rows(lanes.dq, n, a.d, block.dq);
         if (a.top > 0) {
+          for (long i = 0; bf16 && i < n; i++) {
+            words_along(block.q[i], a.d, block.q_words[i]);
+            words_along(block.g[i], a.d, block.g_words[i]);
+          }
           list = a.candidates.list(chunk, count);
           groups.fill(selection + (bh * a.queries + r0) * a.top, n, a.top);
           for (long j = 0; j < count; j++) {

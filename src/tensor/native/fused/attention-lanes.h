@@ -64,6 +64,16 @@ ZT_BF16 static void lane_scores(const In* k, long ld, long keys, const float* q,
   for (; r < keys; r++) lane_score_tile<In, 1, Q>(k + r * ld, ld, q, depth, scale, s + r * lanes, lanes);
 }
 
+template <typename In>
+static ZT_INLINE void score_groups(const In* k, long ld, long keys, const float* q, long depth, float scale, float* s,
+                                   long groups, Ahead ahead) {
+  const long lanes = groups * VL;
+  long g = 0;
+  for (; g + 2 <= groups; g += 2, ahead.rows = 0)
+    lane_scores<In, 2>(k, ld, keys, q + g * depth * VL, depth, scale, s + g * VL, lanes, ahead);
+  if (g < groups) lane_scores<In, 1>(k, ld, keys, q + g * depth * VL, depth, scale, s + g * VL, lanes, ahead);
+}
+
 // o[d][query] = alpha o + v^T p for D numbers of a head and Q vectors of queries; o is [group][d][VL], p [key][query].
 template <typename In, int D, int Q>
 ZT_BF16 static ZT_INLINE void lane_mix_tile(const In* const* v, long ld, const KeyRun* runs, long count, const float* p,
@@ -100,23 +110,36 @@ ZT_BF16 static void lane_mix(const In* const* v, long ld, const KeyRun* runs, lo
   for (; col < d; col++) lane_mix_tile<In, 1, Q>(v, ld, runs, count, p, lanes, alpha, d, col, o);
 }
 
-// Keys and values of one (batch row, head) as words: keys [key][words], values [key / 2][dp] of two keys each. Converted
-// once where scratch allows, 16 keys at a time, else block by block.
+template <typename In>
+static ZT_INLINE void mix_groups(const In* const* v, long ld, const KeyRun* runs, long count, const float* p,
+                                 const float* alpha, long d, float* o, long groups) {
+  const long lanes = groups * VL;
+  long g = 0;
+  for (; g + 2 <= groups; g += 2)
+    lane_mix<In, 2>(v, ld, runs, count, p + g * VL, lanes, alpha + g * VL, d, o + g * d * VL);
+  if (g < groups) lane_mix<In, 1>(v, ld, runs, count, p + g * VL, lanes, alpha + g * VL, d, o + g * d * VL);
+}
+
+// Keys and values of one (batch row, head) as words: along the head [key][words], or of two keys [key / 2][dp]. The forward
+// pass reads keys along and values across, the backward pass also values along and, in place of values, keys across.
+// Converted once where scratch allows, 16 keys at a time, else block by block.
 struct LaneWords {
   enum { GRAIN = 16 };
-  uint32_t *keys, *values;
+  uint32_t *keys, *values, *across;
   unsigned char* done;
   long words, dp;
-  bool keep;
-  ZT_INLINE void open(Team& team, long key_count, long d, long padded) {
+  bool keep, backward;
+  ZT_INLINE void open(Team& team, long key_count, long d, long padded, bool is_backward) {
     words = row_words(d);
     dp = padded;
+    backward = is_backward;
     const long grains = (key_count + GRAIN - 1) / GRAIN;
     const size_t room = (size_t)(team.own_end - team.own);
-    keep = (size_t)grains * GRAIN * (words + dp / 2) * sizeof(uint32_t) + grains < room / 4;
-    const long held = keep ? grains * GRAIN : LANE_KEYS;
+    keep = (size_t)grains * GRAIN * (2 * words + dp / 2) * sizeof(uint32_t) + grains < room / 4;
+    const long held = keep ? grains * GRAIN : (long)LANE_KEYS;
     keys = team.scratch<uint32_t>(held * words);
-    values = team.scratch<uint32_t>(held / 2 * dp);
+    values = backward ? team.scratch<uint32_t>(held * words) : 0;
+    across = team.scratch<uint32_t>(held / 2 * dp);
     done = keep ? team.scratch<unsigned char>(grains + 1) : 0;
   }
   ZT_INLINE void forget(long key_count) {
@@ -124,14 +147,17 @@ struct LaneWords {
       for (long i = 0; i < (key_count + GRAIN - 1) / GRAIN; i++) done[i] = 0;
   }
 #if ZT_BF16_COMPILED
+  ZT_BF16 ZT_INLINE void along(const float* x, long d, uint32_t* o) const {
+    for (long j = 0; j < words; j += VL) *(viu*)(o + j) = pairs_along(x + 2 * j, d - 2 * j);
+  }
   ZT_BF16 void convert(const KeySource& source, long key, long n, long at) {
-    for (long i = 0; i < n; i++)
-      for (long j = 0; j < words; j += VL)
-        *(viu*)(keys + (at + i) * words + j) = pairs_along(source.k + (key + i) * source.ld + 2 * j, source.d - 2 * j);
+    const float *k = source.k + key * source.ld, *v = source.v + key * source.ld, *both = backward ? k : v;
+    for (long i = 0; i < n; i++) along(k + i * source.ld, source.d, keys + (at + i) * words);
+    for (long i = 0; backward && i < n; i++) along(v + i * source.ld, source.d, values + (at + i) * words);
     for (long i = 0; i < n; i += 2)
       for (long j = 0; j < dp; j += VL) {
-        const float* v = source.v + (key + i) * source.ld + j;
-        *(viu*)(values + (at + i) / 2 * dp + j) = pairs_across(v, i + 1 < n ? v + source.ld : 0, source.d - j);
+        const float* x = both + i * source.ld + j;
+        *(viu*)(across + (at + i) / 2 * dp + j) = pairs_across(x, i + 1 < n ? x + source.ld : 0, source.d - j);
       }
   }
 #else
@@ -153,6 +179,26 @@ struct LaneWords {
   }
 };
 
+// Rows of queries as columns (of words) [group][depth][VL].
+static ZT_INLINE void lane_columns(const float* rows, long ld, long n, long d, bool bf16, float* o) {
+  const long depth = bf16 ? (d + 1) / 2 : d;
+  for (long i = 0; i < n; i += VL) {
+    const long here = n - i < VL ? n - i : (long)VL;
+    if (bf16) pack_columns_bf16(rows + i * ld, ld, here, d, (uint32_t*)(o + i * depth));
+    else pack_columns(rows + i * ld, ld, here, d, o + i * depth);
+  }
+}
+// Columns [group][d][VL] back to n rows.
+static ZT_INLINE void lane_rows(const float* o, long n, long d, float* const* out) {
+  for (long i = 0; i < n; i += VL)
+    for (long j = 0; j < d; j += VL) {
+      vf r[VL];
+      for (long c = 0; c < VL; c++) r[c] = j + c < d ? load(o + i * d + (j + c) * VL) : splat(0.0f);
+      transpose(r);
+      for (long c = 0; c < VL && i + c < n; c++) store(out[i + c] + j, r[c]);
+    }
+}
+
 // A block of query rows on its way through the keys.
 struct LaneBlock {
   float *q, *o, *s;  // [group][d or words][VL], [group][d][VL], [LANE_KEYS][lanes]
@@ -168,16 +214,11 @@ struct LaneBlock {
     q = team.scratch(ATTN_ROWS * a.dp);
     o = team.scratch(ATTN_ROWS * a.dp);
     s = team.scratch(ATTN_ROWS * LANE_KEYS);
-    if (bf16) words.open(team, a.keys, a.d, a.dp);
+    if (bf16) words.open(team, a.keys, a.d, a.dp, false);
   }
   ZT_INLINE void begin(const float* rows, long ld, long n) {
     groups = (n + VL - 1) / VL;
-    const long depth = bf16 ? (d + 1) / 2 : d;
-    for (long g = 0; g < groups; g++) {
-      const long here = n - g * VL < VL ? n - g * VL : (long)VL;
-      if (bf16) pack_columns_bf16(rows + g * VL * ld, ld, here, d, (uint32_t*)(q + g * depth * VL));
-      else pack_columns(rows + g * VL * ld, ld, here, d, q + g * depth * VL);
-    }
+    lane_columns(rows, ld, n, d, bf16, q);
     for (long i = 0; i < groups * VL; i++) m[i] = -__builtin_inff(), l[i] = 0;
     for (long i = 0; i < groups * d * VL; i += VL) store(o + i, splat(0.0f));
   }
@@ -217,28 +258,19 @@ struct LaneBlock {
       store(m + g * VL, top);
     }
   }
-  template <typename In, int Q>
-  ZT_INLINE void score(long g, const In* k, long ld, long keys, float scale, long at, Ahead ahead) {
-    const long depth = bf16 ? (d + 1) / 2 : d, lanes = groups * VL;
-    lane_scores<In, Q>(k, ld, keys, q + g * depth * VL, depth, scale, s + at * lanes + g * VL, lanes, ahead);
-  }
   template <typename In>
   void attend_block(const In* const* k, long k_ld, const In* const* v, long v_ld, KeyRun* runs, long count, float scale) {
-    long n = 0, g = 0;
-    for (long i = 0; i < count; n += runs[i++].count) {
-      Ahead ahead = {next_k ? next_k + runs[i].key * ld : 0, ld, d};
-      for (g = 0; g + 2 <= groups; g += 2, ahead.rows = 0) score<In, 2>(g, k[i], k_ld, runs[i].count, scale, n, ahead);
-      if (g < groups) score<In, 1>(g, k[i], k_ld, runs[i].count, scale, n, ahead);
-    }
+    const long lanes = groups * VL;
+    long n = 0;
+    for (long i = 0; i < count; n += runs[i++].count)
+      score_groups(k[i], k_ld, runs[i].count, q, bf16 ? (d + 1) / 2 : d, scale, s + n * lanes, groups,
+                   {next_k ? next_k + runs[i].key * ld : 0, ld, d});
     if (next_v)
       for (long i = 0; i < count; i++) Ahead{next_v + runs[i].key * ld, ld, d}.fetch(0, runs[i].count);
     soften(n);
     if (bf16)
       for (long i = 0; i < count; i++) runs[i].count = (runs[i].count + 1) / 2;
-    const long lanes = groups * VL;
-    for (g = 0; g + 2 <= groups; g += 2)
-      lane_mix<In, 2>(v, v_ld, runs, count, s + g * VL, lanes, alpha + g * VL, d, o + g * d * VL);
-    if (g < groups) lane_mix<In, 1>(v, v_ld, runs, count, s + g * VL, lanes, alpha + g * VL, d, o + g * d * VL);
+    mix_groups(v, v_ld, runs, count, s, alpha, d, o, groups);
   }
   // Adds the keys of the walk.
   void attend(const KeySource& source, PanelWalk& walk, float scale, const float* k_next, const float* v_next) {
@@ -250,7 +282,7 @@ struct LaneBlock {
         for (long i = 0, n = 0; i < count; n += runs[i++].count) {
           const long at = words.place(source, runs[i], n);
           k[i] = words.keys + at * words.words;
-          v[i] = words.values + at / 2 * words.dp;
+          v[i] = words.across + at / 2 * words.dp;
         }
         attend_block(k, words.words, v, words.dp, runs, count, scale);
       } else {
@@ -259,17 +291,6 @@ struct LaneBlock {
         attend_block(k, source.ld, v, source.ld, runs, count, scale);
       }
     }
-  }
-  // Columns of the sums back to the rows of the block.
-  ZT_INLINE void rows(long n, float* const* out) const {
-    for (long g = 0; g < groups; g++)
-      for (long j = 0; j < d; j += VL) {
-        vf r[VL];
-        const long w = d - j < VL ? d - j : VL;
-        for (long i = 0; i < VL; i++) r[i] = i < w ? load(o + (g * d + j + i) * VL) : splat(0.0f);
-        transpose(r);
-        for (long i = 0; i < VL && g * VL + i < n; i++) store(out[g * VL + i] + j, r[i]);
-      }
   }
 };
 

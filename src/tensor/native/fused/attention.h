@@ -140,7 +140,7 @@ static void attention(const double* x, Team& team) {
       const bool ahead = u == last - 1 && bh + 1 < (to - 1) / parts + 1;
       const long next = ((bh + 1) / a.heads * a.capacity * a.heads + (bh + 1) % a.heads) * a.d;
       lanes.attend(source, walk, a.scale, ahead ? k + next : 0, ahead ? v + next : 0);
-      lanes.rows(n, block.o);
+      lane_rows(lanes.o, n, a.d, block.o);
       for (long i = 0; i < n; i++) block.m[i] = lanes.m[i], block.l[i] = lanes.l[i];
       if (a.top > 0) {
         pack_rows(q + at, a.width, n, n, a.d, a.dp, rows);
