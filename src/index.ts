@@ -180,6 +180,7 @@ export { embedding, timeEmbedding } from "./tensor/ops/embedding.ts";
 export { flowMatchingLoss } from "./tensor/ops/flow-matching-loss.ts";
 export { gatedResidual } from "./tensor/ops/gated-residual.ts";
 export { type LinearOptions, linear } from "./tensor/ops/linear.ts";
+export { type LinearParameters, linears } from "./tensor/ops/linears.ts";
 export { layerNorm, layerNormModulate, rmsNorm } from "./tensor/ops/norm.ts";
 export { patchify, unpatchify } from "./tensor/ops/patchify.ts";
 export { randn } from "./tensor/ops/randn.ts";

@@ -12,6 +12,7 @@
 import { attention } from "../tensor/ops/attention.ts";
 import { gatedResidual } from "../tensor/ops/gated-residual.ts";
 import { linear } from "../tensor/ops/linear.ts";
+import { linears } from "../tensor/ops/linears.ts";
 import { layerNorm, layerNormModulate, rmsNorm } from "../tensor/ops/norm.ts";
 import { normRope, rope as rotate } from "../tensor/ops/rope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -52,6 +53,11 @@ export function wanBlock(weights: BlockWeights, x: Tensor, pass: BlockPass): Ten
   const tokens = x.shape[1]! / chunks;
   const dense = (name: string, input: Tensor) =>
     linear(input, weights(`${name}.weight`), weights(`${name}.bias`));
+  const denseEach = (names: readonly string[], input: Tensor) =>
+    linears(
+      input,
+      names.map((name) => ({ weight: weights(`${name}.weight`), bias: weights(`${name}.bias`) })),
+    );
 
   const rows = timeRows.add(weights("modulation").reshape([6 * dim]));
   const e = tf.split(rows, 6, 2) as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
@@ -63,9 +69,11 @@ export function wanBlock(weights: BlockWeights, x: Tensor, pass: BlockPass): Ten
   const gate = (row: Tensor) => lateTokens(row, 1);
 
   const input = layerNormModulate(x, e[0], e[1]);
-  const v = dense("self_attn.v", input);
-  const keys = dense("self_attn.k", input);
-  const queries = dense("self_attn.q", lateTokens(input, tokens));
+  const [v, keys, asking] = denseEach(
+    ["self_attn.v", "self_attn.k", ...(queriesFrom === 0 ? ["self_attn.q"] : [])],
+    input,
+  ) as [Tensor, Tensor, Tensor | undefined];
+  const queries = asking ?? dense("self_attn.q", lateTokens(input, tokens));
   const [cos, sin] = [lateTable(rope.cos), lateTable(rope.sin)];
   const [normQ, normK] = [weights("self_attn.norm_q.weight"), weights("self_attn.norm_k.weight")];
   let projected: Projected;
@@ -82,8 +90,9 @@ export function wanBlock(weights: BlockWeights, x: Tensor, pass: BlockPass): Ten
 
   const asked = layerNorm(y, weights("norm3.weight"), weights("norm3.bias"));
   const textQueries = rmsNorm(dense("cross_attn.q", asked), weights("cross_attn.norm_q.weight"));
-  const textKeys = rmsNorm(dense("cross_attn.k", text), weights("cross_attn.norm_k.weight"));
-  const read = attention(textQueries, textKeys, dense("cross_attn.v", text), { heads });
+  const [keysOfText, valuesOfText] = denseEach(["cross_attn.k", "cross_attn.v"], text) as [Tensor, Tensor];
+  const textKeys = rmsNorm(keysOfText, weights("cross_attn.norm_k.weight"));
+  const read = attention(textQueries, textKeys, valuesOfText, { heads });
   y = y.add(dense("cross_attn.o", read));
 
   const hidden = linear(

@@ -59,12 +59,38 @@ class Block {
   owner: EngineBackend | undefined;
   strings: Uint8Array[] | undefined;
   complex: { real: TensorInfo; imag: TensorInfo } | undefined;
+  /** What the engine of tfjs notes of it. */
+  note: object | undefined;
   constructor(size: number, dtype: DataType, chunk: Chunk | undefined) {
     this.size = size;
     this.dtype = dtype;
     this.chunk = chunk;
   }
 }
+
+/** What tfjs notes of a tensor's memory: on the block itself, as an entry of a WeakMap costs as much as a small kernel. */
+class Notes {
+  readonly #others: WeakMap<object, object>;
+  constructor(others: WeakMap<object, object>) {
+    this.#others = others;
+  }
+  has(dataId: object): boolean {
+    return dataId instanceof Block ? dataId.note !== undefined : this.#others.has(dataId);
+  }
+  get(dataId: object): object | undefined {
+    return dataId instanceof Block ? dataId.note : this.#others.get(dataId);
+  }
+  set(dataId: object, note: object): void {
+    if (dataId instanceof Block) dataId.note = note;
+    else this.#others.set(dataId, note);
+  }
+  delete(dataId: object): void {
+    if (dataId instanceof Block) dataId.note = undefined;
+    else this.#others.delete(dataId);
+  }
+}
+const { state } = tf.engine() as unknown as { state: { tensorInfo: WeakMap<object, object> | Notes } };
+if (state.tensorInfo instanceof WeakMap) state.tensorInfo = new Notes(state.tensorInfo);
 
 const STAGING_BYTES = 1 << 20;
 

@@ -9,6 +9,7 @@ import {
   layerNorm,
   layerNormModulate,
   linear,
+  linears,
   normRope,
   patchify,
   poolKeys,
@@ -66,6 +67,24 @@ const largeCases: readonly OpCase[] = [
     shapes: [[150, 96], [130, 96], [130]],
     run: (x, w, b) => linear(x!, w!, b!, { activation: "gelu" }),
   },
+  ...[
+    { rows: 300, inputs: 33, outputs: [50, 17, 65] },
+    { rows: 3, inputs: 7, outputs: [5, 40] },
+    { rows: 0, inputs: 4, outputs: [3, 2] },
+  ].map(
+    ({ rows, inputs, outputs }): OpCase => ({
+      name: `linears [${rows},${inputs}] -> ${outputs}`,
+      shapes: [[rows, inputs], ...outputs.flatMap((n) => [[n, inputs], [n]])],
+      run: (x, ...parameters) =>
+        tf.concat(
+          linears(
+            x!,
+            outputs.map((_, i) => ({ weight: parameters[2 * i]!, bias: parameters[2 * i + 1]! })),
+          ),
+          1,
+        ),
+    }),
+  ),
   {
     name: "linear, few rows and many outputs",
     shapes: [[7, 90], [600, 90], [600]],

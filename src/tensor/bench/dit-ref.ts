@@ -11,6 +11,7 @@ import { timeEmbedding } from "../ops/embedding.ts";
 import { flowMatchingLoss } from "../ops/flow-matching-loss.ts";
 import { gatedResidual } from "../ops/gated-residual.ts";
 import { linear } from "../ops/linear.ts";
+import { linears } from "../ops/linears.ts";
 import { layerNormModulate } from "../ops/norm.ts";
 import { rope } from "../ops/rope.ts";
 import { type Rng, rng } from "../rng.ts";
@@ -94,7 +95,11 @@ export function ditRef({ seed = 0 } = {}): DitRef {
         Tensor,
       ];
       const a = layerNormModulate(h, shift1, scale1);
-      const o = attend(dense(a, `q${i}`), dense(a, `k${i}`), dense(a, `v${i}`), i);
+      const [q, k, v] = linears(
+        a,
+        ["q", "k", "v"].map((name) => ({ weight: p(`${name}${i}.weight`), bias: p(`${name}${i}.bias`) })),
+      ) as [Tensor, Tensor, Tensor];
+      const o = attend(q, k, v, i);
       h = gatedResidual(h, dense(o, `proj${i}`), gate1);
       const m = layerNormModulate(h, shift2, scale2);
       h = gatedResidual(h, dense(dense(m, `up${i}`, "gelu"), `down${i}`), gate2);

@@ -126,6 +126,13 @@ static void gemm_part(const Gemm& g, long m0, long m1, long n0, long n1, Team& t
 // By this thread alone: for use inside fused kernels.
 static void gemm_serial(const Gemm& g, Team& team) { gemm_part(g, 0, g.m, 0, g.n, team); }
 
+static ZT_INLINE void block_of_rows(const Gemm& g, const PackedBlocks& blocks, long m0, long m1, float* pa) {
+  for (long jc = 0; jc < g.n; jc += NC)
+    for (long pc = 0; pc < g.k; pc += blocks.depth)
+      gemm_block(g, m0, m1, jc, g.n - jc < NC ? g.n - jc : (long)NC, pc, g.k - pc < blocks.depth ? g.k - pc : blocks.depth,
+                 blocks.block(jc, pc), pa);
+}
+
 // All blocks of B lie packed in common scratch: blocks of rows go to whoever is free, and C is written while it is in cache.
 static void gemm_shared(const Gemm& g, const PackedBlocks& blocks, Team& team) {
   team.each(blocks.panels(), [&](long i) { blocks.pack(i); });
@@ -133,11 +140,7 @@ static void gemm_shared(const Gemm& g, const PackedBlocks& blocks, Team& team) {
   char* mark = team.mark();
   float* pa = team.scratch((size_t)KC * (MC + MR));
   team.each((g.m + MC - 1) / MC, [&](long i) {
-    const long m0 = i * MC, m1 = m0 + MC < g.m ? m0 + MC : g.m;
-    for (long jc = 0; jc < g.n; jc += NC)
-      for (long pc = 0; pc < g.k; pc += blocks.depth)
-        gemm_block(g, m0, m1, jc, g.n - jc < NC ? g.n - jc : (long)NC, pc, g.k - pc < blocks.depth ? g.k - pc : blocks.depth,
-                   blocks.block(jc, pc), pa);
+    block_of_rows(g, blocks, i * MC, (i + 1) * MC < g.m ? (i + 1) * MC : g.m, pa);
   });
   team.release(mark);
 }
@@ -185,6 +188,48 @@ static void gemm(const Gemm& g, Team& team) {
       gemm_block(g, from, to, jc, n, pc, k, block, pa);
     }
   }
+  team.release(mark);
+  team.common = common;
+  team.barrier();
+}
+
+// Products with as many rows each, block of rows by block of rows: those that share A find it in cache, and those that add
+// to the same C, one after the other, find that. By the whole team, as `gemm`; the bits are those of one after the other.
+static void gemm_many(const Gemm* g, long count, Team& team) {
+  char* common = team.common;
+  const long m = g[0].m, depth = block_depth();
+  float* at = 0;
+  size_t size = 0;
+  bool by_rows = (m + MR - 1) / MR >= 3L * team.count;
+  for (long i = 0; i < count; i++) {
+    by_rows = by_rows && g[i].k > 0;
+    size += PackedBlocks{g[i], depth, 0}.size();
+  }
+  if (by_rows) at = team.shared(size);
+  if (!at) {
+    for (long i = 0; i < count; i++) gemm(g[i], team);
+    return;
+  }
+  size = 0;
+  for (long i = 0; i < count; i++) {
+    const PackedBlocks blocks = {g[i], depth, at + size};
+    long from, to;
+    team.range(blocks.panels(), from, to);
+    for (long p = from; p < to; p++) blocks.pack(p);
+    size += blocks.size();
+  }
+  team.barrier();
+  char* mark = team.mark();
+  float* pa = team.scratch((size_t)KC * (MC + MR));
+  team.each((m + MC - 1) / MC, [&](long r) {
+    const long m0 = r * MC, m1 = m0 + MC < m ? m0 + MC : m;
+    const float* packed = at;
+    for (long i = 0; i < count; i++) {
+      const PackedBlocks blocks = {g[i], depth, (float*)packed};
+      block_of_rows(g[i], blocks, m0, m1, pa);
+      packed += blocks.size();
+    }
+  });
   team.release(mark);
   team.common = common;
   team.barrier();

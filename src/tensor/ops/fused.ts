@@ -16,12 +16,16 @@ export type FusedAttributes = Record<string, unknown>;
 
 /** The part of the tfjs engine that its typings keep private and that `tf.customGrad` is made of. */
 interface TapeEngine {
+  readonly state: {
+    readonly profiling: boolean;
+    readonly activeScope: { readonly track: Tensor[] } | null | undefined;
+  };
   isTapeOn(): boolean;
-  runKernelFunc(call: {
-    forwardFunc: (backend: unknown, save: (tensors: Tensor[]) => void) => Tensor;
-    backwardsFunc: (dy: Tensor, saved: Tensor[]) => Record<string, () => Tensor>;
+  runKernelFunc<T extends Tensor | Tensor[]>(call: {
+    forwardFunc: (backend: unknown, save: (tensors: Tensor[]) => void) => T;
+    backwardsFunc: (dy: T, saved: Tensor[]) => Record<string, () => Tensor>;
     inputs: FusedInputs;
-  }): Tensor;
+  }): T;
 }
 
 const tape = (): TapeEngine => tf.engine() as unknown as TapeEngine;
@@ -51,10 +55,37 @@ export function isRecording(): boolean {
   return tape().isTapeOn();
 }
 
-/** Runs a fused kernel of the active backend; outputs in the order of the kernel. */
+/**
+ * Runs a fused kernel of the active backend; outputs in the order of the kernel. Where tfjs would only pass the call on,
+ * it is left out: its bookkeeping costs as much as a small kernel.
+ */
 export function runFused(name: string, inputs: FusedInputs, attributes: FusedAttributes = {}): Tensor[] {
-  const outputs = tf.engine().runKernel(name, inputs, attributes as never) as Tensor | Tensor[];
-  return Array.isArray(outputs) ? outputs : [outputs];
+  const engine = tf.engine();
+  const kernel = kernelOf(name);
+  const isWatched = tape().isTapeOn() || tape().state.profiling || tf.env().getBool("DEBUG");
+  if (kernel === undefined || isWatched) {
+    const outputs = engine.runKernel(name, inputs, attributes as never) as Tensor | Tensor[];
+    return Array.isArray(outputs) ? outputs : [outputs];
+  }
+  const made = kernel.kernelFunc({ inputs, attrs: attributes as never, backend: engine.backend });
+  return (Array.isArray(made) ? made : [made]).map((info) =>
+    info instanceof tf.Tensor ? info : engine.makeTensorFromTensorInfo(info),
+  );
+}
+
+/** The result of `forward`, like `tf.tidy` but without a scope of its own where there is one already. */
+function tidied(forward: () => Tensor): Tensor {
+  const scope = tape().state.activeScope;
+  if (!scope) return tf.tidy(forward);
+  const before = scope.track.length;
+  const result = forward();
+  if (scope.track.length <= before + 1) return result;
+  const made = scope.track.splice(before);
+  for (const tensor of made) {
+    if (tensor === result || tensor.kept) scope.track.push(tensor);
+    else tensor.dispose();
+  }
+  return result;
 }
 
 /**
@@ -69,7 +100,21 @@ export function withGradient(
   backward: (dy: Tensor, saved: Tensor[]) => Record<string, () => Tensor>,
 ): Tensor {
   // Sampling: nothing goes through the tape, which costs as much as a small kernel.
-  if (!isRecording()) return tf.tidy(() => forward(() => {}));
+  if (!isRecording()) return tidied(() => forward(() => {}));
+  return tape().runKernelFunc({
+    inputs,
+    forwardFunc: (_, save) => forward(save),
+    backwardsFunc: backward,
+  });
+}
+
+/** The same with several values; `backward` gets a gradient for each, zeros where none is known. */
+export function withGradients(
+  inputs: FusedInputs,
+  forward: (save: (tensors: Tensor[]) => void) => Tensor[],
+  backward: (dys: Tensor[], saved: Tensor[]) => Record<string, () => Tensor>,
+): Tensor[] {
+  if (!isRecording()) return forward(() => {});
   return tape().runKernelFunc({
     inputs,
     forwardFunc: (_, save) => forward(save),

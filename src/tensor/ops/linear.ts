@@ -50,10 +50,7 @@ export function linear(
   bias?: Tensor | null,
   { activation }: LinearOptions = {},
 ): Tensor {
-  require(weight.rank === 2 && x.rank >= 1 && x.shape[x.rank - 1] === weight.shape[1], () =>
-    `Cannot apply a linear layer as its weight [out, in] must match the last axis of x: got weight [${weight.shape}] and x [${x.shape}]. Transpose the weight if it is [in, out].`);
-  require(!bias || (bias.rank === 1 && bias.shape[0] === weight.shape[0]), () =>
-    `Cannot apply a linear layer as its bias must be [${weight.shape[0]}]: got [${bias!.shape}]. Give one value per output.`);
+  requireLinear(x, weight, bias);
   if (!hasKernel("Fused.Linear")) return linearComposition(x, weight, bias, { activation });
   const inputs: FusedInputs = { x, weight, ...(bias && { bias }) };
   const recording = isRecording();
@@ -82,6 +79,14 @@ export function linear(
       };
     },
   );
+}
+
+/** Requires weight [out, in] of the last axis of x, and bias [out]. */
+export function requireLinear(x: Tensor, weight: Tensor, bias?: Tensor | null): void {
+  require(weight.rank === 2 && x.rank >= 1 && x.shape[x.rank - 1] === weight.shape[1], () =>
+    `Cannot apply a linear layer as its weight [out, in] must match the last axis of x: got weight [${weight.shape}] and x [${x.shape}]. Transpose the weight if it is [in, out].`);
+  require(!bias || (bias.rank === 1 && bias.shape[0] === weight.shape[0]), () =>
+    `Cannot apply a linear layer as its bias must be [${weight.shape[0]}]: got [${bias!.shape}]. Give one value per output.`);
 }
 
 interface Product {

@@ -37,6 +37,43 @@ static void matmul(const double* x, Team& team) {
   }
 }
 
+enum { MOST_PRODUCTS = 16 };
+
+// products (at most 16), rows, then per product: tb, n, k, accumulate, bias, a, b, c
+static void matmul_many(const double* x, Team& team) {
+  Gemm g[MOST_PRODUCTS];
+  const long count = (long)x[0];
+  for (long i = 0; i < count; i++) {
+    const double* p = x + 2 + 8 * i;
+    g[i].m = (long)x[1];
+    g[i].tb = p[0] != 0;
+    g[i].n = g[i].ldc = (long)p[1];
+    g[i].k = g[i].lda = (long)p[2];
+    g[i].ldb = g[i].tb ? g[i].k : g[i].n;
+    g[i].accumulate = p[3] != 0;
+    g[i].bias = ptr<const float>(p[4]);
+    g[i].a = ptr<const float>(p[5]);
+    g[i].b = ptr<const float>(p[6]);
+    g[i].c = ptr<float>(p[7]);
+  }
+  gemm_many(g, count, team);
+}
+// products, rows, depth, a, then per product: n, bias, packed, c
+static void matmul_packed_many(const double* x, Team& team) {
+  for (long i = 0; i < (long)x[0]; i++) {
+    const double* p = x + 4 + 4 * i;
+    Gemm g;
+    g.m = (long)x[1];
+    g.k = g.lda = (long)x[2];
+    g.a = ptr<const float>(x[3]);
+    g.n = g.ldc = (long)p[0];
+    g.bias = ptr<const float>(p[1]);
+    g.packed = ptr<const float>(p[2]);
+    g.c = ptr<float>(p[3]);
+    gemm(g, team);
+  }
+}
+
 // tb, k, n, b, ldb, out: B in packed form (packed_size(n, k) floats), in the precision in use.
 static void pack_weights(const double* x, Team& team) {
   pack_b_all(x[0] != 0, (long)x[1], (long)x[2], ptr<const float>(x[3]), (long)x[4], ptr<float>(x[5]), team);
@@ -60,4 +97,4 @@ static void matmul_packed(const double* x, Team& team) {
 
 }  // namespace ZT_NS
 
-#define ZT_MATMUL_OPS(X) X(matmul) X(pack_weights) X(matmul_packed) X(set_precision)
+#define ZT_MATMUL_OPS(X) X(matmul) X(matmul_many) X(pack_weights) X(matmul_packed) X(matmul_packed_many) X(set_precision)
