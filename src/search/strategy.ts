@@ -158,7 +158,7 @@ export function checkCounts(strategy: string, counts: Readonly<Record<string, nu
   }
 }
 
-/** @throws RangeError unless `value` is one of `choices`: cells are not type-checked before they run. */
+/** @throws RangeError unless `value` is one of `choices`: a cell may run with its types unchecked. */
 export function checkChoice(
   strategy: string,
   name: string,
