@@ -13,13 +13,19 @@ export interface BenchOptions {
   readonly json: boolean;
   readonly quick?: boolean;
   readonly python?: string;
+  readonly only?: string;
 }
 
 /** Each part in its own module, loaded when asked for. */
 const parts: Readonly<Record<string, (options: BenchOptions) => Promise<Measured | undefined>>> = {
-  async engine({ json, quick = false, python }) {
+  async engine({ json, quick = false, python, only }) {
     const { benchEngine } = await import("../tensor/bench/engine.ts");
-    await benchEngine({ json, quick, ...(python !== undefined && { python }) });
+    await benchEngine({
+      json,
+      quick,
+      ...(python !== undefined && { python }),
+      ...(only !== undefined && { only }),
+    });
     return undefined;
   },
   async kernel({ json }) {

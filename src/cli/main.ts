@@ -55,6 +55,7 @@ program
   .argument("[part...]")
   .option("--json", "only the value, on standard output", false)
   .option("--quick", "fewer rounds (engine)", false)
+  .option("--only <works>", "only works that begin so, separated by commas: train,sample 16 (engine)")
   .option("--python <path>", "a Python with torch, for the engine's peer; several separated like PATH")
   .action(async (names: string[], options: BenchOptions) => {
     await bench(names, options);

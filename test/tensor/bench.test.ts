@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { ratiosOf } from "../../src/tensor/bench/engine.ts";
 import { peer } from "../../src/tensor/bench/peer.ts";
 import { rounds } from "../../src/tensor/bench/rounds.ts";
+import { chosenWorks } from "../../src/tensor/bench/works.ts";
 
 const work = { name: "w", repeat: 1, rounds: 3, seconds: 5 };
 
@@ -79,4 +80,11 @@ it("ratios are ours over PyTorch's best of each kind, and the step over its own 
     "train native/torch-bf16": 1.5,
     "train native/its products": 2,
   });
+});
+
+it("works are chosen by how their names begin", () => {
+  expect(chosenWorks("sample, add").map(({ name }) => name)).toEqual(["sample 1", "add 64x64", "sample 16"]);
+  expect(() => chosenWorks("train,sampling")).toThrow(
+    /^Cannot measure "sampling" alone as the works are train, train products, forward,/,
+  );
 });

@@ -10,7 +10,7 @@ import { packageRoot } from "../package-root.ts";
 import { type Peer, peer } from "./peer.ts";
 import { readable, rounds, type Timing, type Turn } from "./rounds.ts";
 import { type TorchPeer, torchPeer, torchPythons } from "./torch-peer.ts";
-import { WORKS, type Work } from "./works.ts";
+import { chosenWorks, type Work } from "./works.ts";
 
 export interface EngineBenchOptions {
   /** Print only the JSON value on standard output. */
@@ -19,6 +19,8 @@ export interface EngineBenchOptions {
   readonly quick?: boolean;
   /** Pythons with torch, separated like PATH; by default the first one found. */
   readonly python?: string;
+  /** Only works whose names begin so, separated by commas: "train,sample 16". */
+  readonly only?: string;
   /** No work begins after this; by default 270 (100 when quick). */
   readonly limitSeconds?: number;
 }
@@ -194,8 +196,10 @@ export async function benchEngine({
   json = false,
   quick = false,
   python,
+  only,
   limitSeconds = quick ? 100 : 270,
 }: EngineBenchOptions = {}): Promise<EngineBench> {
+  const works = chosenWorks(only);
   const start = performance.now();
   let deadline = start + limitSeconds * 1000;
   const log = (line: string): void =>
@@ -229,7 +233,7 @@ export async function benchEngine({
     ];
     const timings: Timing[] = [];
     const peaks: Record<string, string | number> = {};
-    for (const work of quick ? WORKS.map(shorter) : WORKS) {
+    for (const work of quick ? works.map(shorter) : works) {
       // Compiling takes a minute or more; on a slow machine the other engines come first.
       const late = performance.now() > start + limitSeconds * 400;
       const now = late ? turns.filter((turn) => turn.warmUpMs === undefined) : turns;
@@ -248,7 +252,10 @@ export async function benchEngine({
     }
     for (const torch of torches) peaks[`trainPeak torch-fp32 ${torch.version}`] = mib(torch.trainPeakBytes);
     const native = engines.find((ours) => ours.name === "native");
-    Object.assign(peaks, await loopMemory(native === undefined || quick || deadline === 0, log));
+    Object.assign(
+      peaks,
+      await loopMemory(native === undefined || quick || only !== undefined || deadline === 0, log),
+    );
     const rows = timings.flatMap((timing): EngineBenchRow[] =>
       "times" in timing && timing.times.length > 0
         ? [

@@ -39,6 +39,22 @@ export const WORKS: readonly Work[] = [
   work(`sample ${BATCH}`, 1, 2, 30),
 ];
 
+/**
+ * The works whose names begin with one of `only`, separated by commas; all without it.
+ * @throws RangeError when a beginning names no work
+ */
+export function chosenWorks(only?: string): readonly Work[] {
+  if (only === undefined) return WORKS;
+  const beginnings = only.split(",").map((beginning) => beginning.trim());
+  const unknown = beginnings.find((beginning) => !WORKS.some(({ name }) => name.startsWith(beginning)));
+  if (unknown !== undefined) {
+    throw new RangeError(
+      `Cannot measure "${unknown}" alone as the works are ${WORKS.map(({ name }) => name).join(", ")}. Give the beginning of one.`,
+    );
+  }
+  return WORKS.filter(({ name }) => beginnings.some((beginning) => name.startsWith(beginning)));
+}
+
 /** The linear layers of a train step of DiT-ref: `count` layers of x [rows, inputs] and W [outputs, inputs]. */
 export const STEP_PRODUCTS: readonly {
   readonly count: number;
