@@ -257,7 +257,7 @@ describe("code that meddles with the kernel", () => {
     ["closes the standard descriptors", "require('fs').closeSync(1); require('fs').closeSync(2); 1"],
     [
       "leaves a deleted folder",
-      "process.chdir(require('fs').mkdtempSync('/tmp/gone-')); require('fs').rmdirSync(process.cwd()); 1",
+      "process.chdir(require('fs').mkdtempSync(require('os').tmpdir() + '/gone-')); require('fs').rmdirSync(process.cwd()); 1",
     ],
   ])("and %s is no harm", async (_, code) => {
     const mortal = await RawClient.start({ env: UNCHECKED });
