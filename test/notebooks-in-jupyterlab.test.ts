@@ -162,12 +162,13 @@ describe.each(names)("%s, opened", (name) => {
       await expect
         .poll(() => seen(shown.page), { timeout: 40_000, interval: 300 })
         .toMatchObject({ ...wanted, playing: wanted.clips, errors: [], rawTex: 0, cut: [], unfinished: 0 });
-      const page = await seen(shown.page);
-      expect(page.pictureWidth).toBeGreaterThan(200);
+      const pictureWidth = async () => (await seen(shown.page)).pictureWidth;
+      await expect.poll(pictureWidth, { timeout: 20_000 }).toBeGreaterThan(200);
       const hasFormulas = notebook.cells.some(
         (cell) => cell.cell_type === "markdown" && cell.source.includes("$$"),
       );
-      if (hasFormulas) expect(page.formulas).toBeGreaterThan(0);
+      const formulas = async () => (await seen(shown.page)).formulas;
+      if (hasFormulas) await expect.poll(formulas, { timeout: 20_000 }).toBeGreaterThan(0);
       if (takesPictures) await photograph(shown, name);
     } finally {
       await shown.close();
@@ -230,11 +231,12 @@ describe("a long training", () => {
         .click();
       await shown.idle();
       expect(Date.now() - pressed).toBeLessThan(20_000);
-      expect(await cellAt(1).locator(".jp-Cell-outputArea").textContent()).toContain("Interrupted");
+      const outputOf = (index: number) => cellAt(index).locator(".jp-Cell-outputArea").textContent();
+      await expect.poll(() => outputOf(1), { timeout: 20_000 }).toContain("Interrupted");
       await cellAt(2).locator(".cm-content").click();
       await shown.command("notebook:run-cell");
       await shown.idle();
-      expect(await cellAt(2).locator(".jp-Cell-outputArea").textContent()).toMatch(/true,\s*true/);
+      await expect.poll(() => outputOf(2), { timeout: 20_000 }).toMatch(/true,\s*true/);
     } finally {
       await shown.close();
     }
@@ -244,6 +246,7 @@ describe("a long training", () => {
 describe("the quickstart, run with fast", () => {
   let shown: NotebookPage;
   const cellAt = (index: number) => shown.page.locator(".jp-CodeCell").nth(index);
+  const outputOf = (index: number) => cellAt(index).locator(".jp-Cell-outputArea").textContent();
   const promptOf = (index: number) => cellAt(index).locator(".jp-InputPrompt").first().textContent();
   const canvas = (index: number) =>
     cellAt(index)
@@ -258,9 +261,7 @@ describe("the quickstart, run with fast", () => {
     shown = await lab!.open(`fast-${names[0]}`, { height: 1300 });
     await shown.runAll();
     await expect.poll(() => promptOf(training), { timeout: 240_000, interval: 50 }).toMatch(/\d/);
-    expect(await cellAt(rolling).locator(".jp-Cell-outputArea").textContent()).toMatch(
-      /quickstart-\d+: [\d,]+ NFE/,
-    );
+    await expect.poll(() => outputOf(rolling), { timeout: 20_000 }).toMatch(/quickstart-\d+: [\d,]+ NFE/);
     expect(await canvas(training)).toMatch(/^data:image\/png/);
   }, 300_000);
 
@@ -270,11 +271,11 @@ describe("the quickstart, run with fast", () => {
     await shown.command("notebook:interrupt-kernel");
     await expect.poll(() => promptOf(searching), { timeout: 60_000, interval: 50 }).toMatch(/\d/);
     await shown.idle();
-    expect(await cellAt(searching).locator(".jp-Cell-outputArea").textContent()).toContain("Interrupted");
+    await expect.poll(() => outputOf(searching), { timeout: 20_000 }).toContain("Interrupted");
     await select(drawing);
     await shown.command("notebook:run-cell");
     await shown.idle();
-    expect(await cellAt(drawing).locator("img").count()).toBe(1);
+    await expect.poll(() => cellAt(drawing).locator("img").count(), { timeout: 20_000 }).toBe(1);
   }, 300_000);
 
   it("goes on from there to the end: live charts, clips that play, a report", async () => {
@@ -283,9 +284,9 @@ describe("the quickstart, run with fast", () => {
     await shown.command("notebook:run-all-below");
     await expect.poll(() => promptOf(reporting), { timeout: 240_000 }).toMatch(/\d/);
     await shown.idle();
-    const page = await seen(shown.page);
-    expect(page).toMatchObject({ errors: [], charts: 3, clips: 3 });
-    await expect.poll(async () => (await seen(shown.page)).playing, { timeout: 20_000 }).toBe(3);
+    await expect
+      .poll(() => seen(shown.page), { timeout: 40_000, interval: 300 })
+      .toMatchObject({ errors: [], charts: 3, clips: 3, playing: 3 });
     expect(await canvas(searching)).not.toBe(before);
     expect(readdirSync(join(scratch, "reports"))).toEqual(["quickstart.html"]);
     if (takesPictures) await photograph(shown, "run-01.ipynb");
