@@ -148,12 +148,18 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
     const condition = conditionOf(denoiser)(batch.length);
     const isDone = until === schedule.length - 1;
     const upload = (values: readonly Float32Array[]): Tensor => tf.tensor(concatenate(values), shape);
-    const drawn = (draw: (c: Candidate) => Float32Array): Tensor =>
-      watch.time("noise", () => upload(batch.map(draw)));
+    const drawn = (draw: (c: Candidate, out: Float32Array) => void): Tensor =>
+      watch.time("noise", () => {
+        const values = new Float32Array(batch.length * size);
+        batch.forEach((c, row) => {
+          draw(c, values.subarray(row * size, (row + 1) * size));
+        });
+        return tf.tensor(values, shape);
+      });
     let xt =
       from > 0
         ? watch.time("states", () => upload(batch.map((c) => c.xt!)))
-        : drawn((c) => genomeNoise(c.seed, c.genome, chunk, size));
+        : drawn((c, out) => genomeNoise(c.seed, c.genome, chunk, out));
     let x0 = from > 0 ? watch.time("states", () => upload(batch.map((c) => c.x0!))) : undefined;
     try {
       for (let index = from; index < until; index++) {
@@ -169,7 +175,7 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
                 first ??= v;
                 return v;
               },
-              noise: () => drawn((c) => stepNoise(c, chunk, index, size)),
+              noise: () => drawn((c, out) => stepNoise(c, chunk, index, out)),
               memory: x0 && { x0, t: schedule[index - 1]! },
             });
             const isSeen = index === until - 1 && !isDone;

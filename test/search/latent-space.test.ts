@@ -124,7 +124,7 @@ test("mutated initial noise is N(0, I): moments and Kolmogorov-Smirnov, at every
   for (const rate of [0, 0.1, 0.3, 0.7, 1]) {
     let candidate = space.root(0, 11);
     for (let depth = 0; depth < 3; depth++) candidate = space.mutate(candidate, depth, { rate });
-    const noise = [...genomeNoise(11, candidate.genome, 0, n)].sort((a, b) => a - b);
+    const noise = [...genomeNoise(11, candidate.genome, 0, new Float32Array(n))].sort((a, b) => a - b);
     const mean = noise.reduce((a, b) => a + b, 0) / n;
     const variance = noise.reduce((a, b) => a + b * b, 0) / n - mean ** 2;
     // Standard errors: 1/sqrt(n) = .0071 of the mean, sqrt(2/n) = .01 of the variance; 4 of them.
@@ -144,7 +144,7 @@ test("a mutated child correlates with its parent by sqrt(1 - rate^2), also in th
   const parent = space.root(0, 5);
   const child = space.mutate(parent, 0, { rate: 0.6 });
   for (const chunk of [0, 2]) {
-    const [a, b] = [parent, child].map((one) => genomeNoise(5, one.genome, chunk, 20_000));
+    const [a, b] = [parent, child].map((one) => genomeNoise(5, one.genome, chunk, new Float32Array(20_000)));
     const correlation = a!.reduce((sum, x, i) => sum + x * b![i]!, 0) / 20_000;
     expect(correlation).toBeCloseTo(0.8, 1);
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { philox4x32, philoxBlocks, rng } from "../../src/tensor/rng.ts";
+import { philox4x32, philoxBlocks } from "../../src/tensor/philox.ts";
+import { rng } from "../../src/tensor/rng.ts";
 
 describe("philox4x32", () => {
   // Known-answer vectors of Random123 (kat_vectors, philox4x32 10).
