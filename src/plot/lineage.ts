@@ -4,6 +4,7 @@
  * leads to the selected candidate is bold.
  */
 import { type Chart, chart } from "./chart.ts";
+import { ancestry, places, type Relative, telling } from "./family.ts";
 import {
   emptySpec,
   type FrameOptions,
@@ -32,14 +33,6 @@ export interface SearchTreeOptions extends FrameOptions {
   readonly depthTitle?: string;
 }
 
-interface Node {
-  readonly id: string;
-  readonly parent: string;
-  readonly depth: number;
-  readonly score: number;
-  readonly isKept: boolean;
-}
-
 export function searchTree(source: RowSource, options: SearchTreeOptions = {}): Chart {
   return chart("searchTree", rowsOf(source, "tree"), (rows) => tree(rows, options));
 }
@@ -48,16 +41,17 @@ function tree(rows: readonly Row[], options: SearchTreeOptions): Spec {
   const { id = "id", parent = "parent", depth = "depth", score = "score", kept = "kept" } = options;
   const { title = "Search tree", depthTitle = "chunk" } = options;
   requireColumns("searchTree", rows, [id, parent, depth, score]);
-  const nodes: Node[] = rows.map((row) => ({
+  const all: Relative[] = rows.map((row) => ({
     id: textAt(row, id),
     parent: textAt(row, parent),
     depth: numberAt(row, depth),
     score: numberAt(row, score),
     isKept: row[kept] !== false && row[kept] !== 0,
   }));
-  if (nodes.length === 0) return emptySpec(title, options.width ?? 480, options.height ?? 240);
-  const place = layout(nodes);
-  const best = bestPath(nodes);
+  if (all.length === 0) return emptySpec(title, options.width ?? 480, options.height ?? 240);
+  const best = ancestry(all, bestFinal(all));
+  const nodes = telling(all, best);
+  const place = places(nodes);
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const marks = nodes.map((node) => ({
     id: node.id,
@@ -86,6 +80,8 @@ function tree(rows: readonly Row[], options: SearchTreeOptions): Spec {
   const depths = [...new Set(nodes.map((node) => node.depth))].sort((a, b) => a - b);
   const width = options.width ?? Math.max(320, Math.min(720, depths.length * 80));
   const height = options.height ?? Math.max(160, Math.min(520, leaves * 22));
+  // Dots of neighbours must not cover each other where a tree has more leaves than the picture has room for.
+  const size = Math.max(16, Math.min(150, Math.round(0.31 * (height / leaves) ** 2)));
   const x = quantity("depth", depthTitle, { padding: 14 }, { values: depths, format: "d", grid: false });
   const y = {
     field: "place",
@@ -93,14 +89,14 @@ function tree(rows: readonly Row[], options: SearchTreeOptions): Spec {
     axis: null,
     scale: { zero: false, padding: 12, reverse: true },
   };
-  const pruned = nodes.filter((node) => !node.isKept).length;
+  const pruned = all.filter((node) => !node.isKept).length;
+  const count = nodes.length < all.length ? `${nodes.length} best of ${all.length}` : `${all.length}`;
   return frame(
     {
       title,
       subtitle:
-        options.subtitle ??
-        `${nodes.length} nodes, ${pruned} pruned (hollow). Bold: the way to the selected clip.`,
-      description: `Search tree of ${nodes.length} nodes over ${depths.length} stages, ${pruned} pruned.`,
+        options.subtitle ?? `${count} nodes, ${pruned} pruned (hollow). Bold: the way to the selected clip.`,
+      description: `Search tree of ${all.length} nodes over ${depths.length} stages, ${pruned} pruned.`,
       datasets: { nodes: marks, links },
     },
     {
@@ -111,13 +107,13 @@ function tree(rows: readonly Row[], options: SearchTreeOptions): Spec {
         {
           data: { name: "nodes" },
           transform: [{ filter: "datum.state === 'pruned'" }],
-          mark: { type: "point", filled: false, size: 70, strokeWidth: 1.5, opacity: 0.7 },
+          mark: { type: "point", filled: false, size: Math.min(70, size), strokeWidth: 1.5, opacity: 0.7 },
           encoding: { x, y, ...scoreColor, tooltip: nodeTooltip(depthTitle) },
         },
         {
           data: { name: "nodes" },
           transform: [{ filter: "datum.state === 'kept'" }],
-          mark: { type: "point", filled: true, size: 150, opacity: 1 },
+          mark: { type: "point", filled: true, size, opacity: 1 },
           encoding: { x, y, ...scoreColor, tooltip: nodeTooltip(depthTitle) },
         },
       ],
@@ -150,41 +146,12 @@ const nodeTooltip = (depthTitle: string) => [
   tip("state", "state"),
 ];
 
-/** Leaves get consecutive places in order of appearance, a parent the middle of its children. */
-function layout(nodes: readonly Node[]): Map<string, number> {
-  const known = new Set(nodes.map((node) => node.id));
-  const children = new Map<string, string[]>();
-  for (const node of nodes) {
-    const key = known.has(node.parent) && node.parent !== node.id ? node.parent : "";
-    children.set(key, [...(children.get(key) ?? []), node.id]);
-  }
-  const place = new Map<string, number>();
-  let next = 0;
-  const visit = (id: string): number => {
-    const own = children.get(id) ?? [];
-    const places = own.filter((child) => !place.has(child)).map(visit);
-    const value = places.length === 0 ? next++ : (places[0]! + places.at(-1)!) / 2;
-    place.set(id, value);
-    return value;
-  };
-  for (const root of children.get("") ?? []) visit(root);
-  // A cycle hangs on no root; it is drawn flat rather than dropped.
-  for (const node of nodes) if (!place.has(node.id)) place.set(node.id, next++);
-  return place;
-}
-
-function bestPath(nodes: readonly Node[]): Set<string> {
+/** The clip that the search returned: the best of those that came to the end. */
+function bestFinal(nodes: readonly Relative[]): Relative | undefined {
   const [, deepest] = extent(nodes.map((node) => node.depth));
-  const finals = nodes.filter((node) => node.depth === deepest && node.isKept && Number.isFinite(node.score));
-  const path = new Set<string>();
-  if (finals.length === 0) return path;
-  const byId = new Map(nodes.map((node) => [node.id, node]));
-  let at: Node | undefined = finals.reduce((top, node) => (node.score > top.score ? node : top));
-  while (at && !path.has(at.id)) {
-    path.add(at.id);
-    at = byId.get(at.parent);
-  }
-  return path;
+  return nodes
+    .filter((node) => node.depth === deepest && node.isKept && Number.isFinite(node.score))
+    .reduce<Relative | undefined>((top, node) => (top && top.score >= node.score ? top : node), undefined);
 }
 
 export interface PopulationLineageOptions extends FrameOptions {
@@ -212,33 +179,28 @@ function population(rows: readonly Row[], options: PopulationLineageOptions): Sp
   } = options;
   const { width = 520, height = 300, title = "Population over generations" } = options;
   requireColumns("populationLineage", rows, [id, parent, generation, score]);
-  const nodes: Node[] = rows.map((row) => ({
+  const all = rows.map((row) => ({
     id: textAt(row, id),
     parent: textAt(row, parent),
     depth: numberAt(row, generation),
     score: numberAt(row, score),
     isKept: true,
+    origin: textAt(row, origin) || "candidate",
   }));
+  const judged = all.filter((node) => Number.isFinite(node.score));
+  if (judged.length === 0) return emptySpec(title, width, height);
+  const top = judged.reduce((best, node) => (node.score > best.score ? node : best));
+  const path = ancestry(all, top);
+  const nodes = telling(all, path);
   const scored = nodes.filter((node) => Number.isFinite(node.score));
-  if (scored.length === 0) return emptySpec(title, width, height);
-  const origins = rows.map((row) => textAt(row, origin) || "candidate");
-  const top = scored.reduce((best, node) => (node.score > best.score ? node : best));
   const byId = new Map(nodes.map((node) => [node.id, node]));
-  const path = new Set<string>();
-  for (let at: Node | undefined = top; at && !path.has(at.id); at = byId.get(at.parent)) path.add(at.id);
-  const marks = nodes.flatMap((node, i) =>
-    Number.isFinite(node.score)
-      ? [
-          {
-            id: node.id,
-            generation: node.depth,
-            score: tidy(node.score),
-            origin: origins[i]!,
-            onPath: path.has(node.id),
-          },
-        ]
-      : [],
-  );
+  const marks = scored.map((node) => ({
+    id: node.id,
+    generation: node.depth,
+    score: tidy(node.score),
+    origin: node.origin,
+    onPath: path.has(node.id),
+  }));
   const links = scored.flatMap((node) => {
     const from = byId.get(node.parent);
     if (!from || !Number.isFinite(from.score)) return [];
@@ -252,7 +214,8 @@ function population(rows: readonly Row[], options: PopulationLineageOptions): Sp
       },
     ];
   });
-  const names = [...new Set(origins)];
+  const names = [...new Set(all.map((node) => node.origin))];
+  const shown = nodes.length < all.length ? `${scored.length} best of ${judged.length}. ` : "";
   const generations = [...new Set(scored.map((node) => node.depth))].sort((a, b) => a - b);
   const x = quantity("generation", "generation", { padding: 18 }, { values: generations, format: "d" });
   const domain = paddedDomain(scored.map((node) => node.score));
@@ -260,8 +223,9 @@ function population(rows: readonly Row[], options: PopulationLineageOptions): Sp
   return frame(
     {
       title,
-      subtitle: options.subtitle ?? "Lines join parent and child. Bold: the ancestors of the best candidate.",
-      description: `${scored.length} candidates over ${generations.length} generations; best score ${top.score.toPrecision(4)} in generation ${top.depth}.`,
+      subtitle:
+        options.subtitle ?? `${shown}Lines join parent and child. Bold: the ancestors of the best candidate.`,
+      description: `${judged.length} candidates over ${generations.length} generations; best score ${top.score.toPrecision(4)} in generation ${top.depth}.`,
       datasets: { members: marks, links },
     },
     {
