@@ -17,7 +17,12 @@ function findRoot(): string {
 /** Absolute path of the package folder. */
 export const packageRoot: string = findRoot();
 
-/** Version of the package, as in its manifest. */
-export const packageVersion: string = JSON.parse(
+const manifest: { readonly name: string; readonly version: string } = JSON.parse(
   readFileSync(join(packageRoot, "package.json"), "utf8"),
-).version;
+);
+
+/** Name of the package, as cells import it. */
+export const packageName: string = manifest.name;
+
+/** Version of the package, as in its manifest. */
+export const packageVersion: string = manifest.version;

@@ -15,6 +15,7 @@ import type TS from "typescript";
 import { type DeclarationKind, declarationsOf, identifiersIn } from "./declarations.ts";
 import { rememberedDisk } from "./disk.ts";
 import { GLOBAL_DECLARATIONS } from "./globals.ts";
+import { exportsThrough, type ModuleExports, missingImports } from "./missing-import.ts";
 import { isObjectAlone, parseCell, positionAt } from "./parse.ts";
 import { projectOf } from "./project.ts";
 import ts from "./typescript.ts";
@@ -72,6 +73,8 @@ export function typeService(folder: string): TypeService {
   const known = new Map<string, KnownName>();
   const globalsFile = join(folder, "__globals__.d.ts");
   const currentFile = join(folder, "__cell__.ts");
+  /** Imports one module, while its exports are asked for. */
+  const probeFile = join(folder, "__probe__.ts");
   let lastVersion = 0;
   let cells = 0;
   const put = (file: string, text: string): void => {
@@ -135,7 +138,12 @@ export function typeService(folder: string): TypeService {
   }
 
   const host: TS.LanguageServiceHost = {
-    getScriptFileNames: () => [globalsFile, ...roots, currentFile],
+    getScriptFileNames: () => [
+      globalsFile,
+      ...roots,
+      currentFile,
+      ...(files.has(probeFile) ? [probeFile] : []),
+    ],
     getScriptVersion: versionOf,
     getScriptSnapshot: snapshotOf,
     getCurrentDirectory: () => folder,
@@ -151,6 +159,19 @@ export function typeService(folder: string): TypeService {
       literals.map(({ text }) => resolve(text, containing, settings, redirected)),
   };
   const service = ts.createLanguageService(host, ts.createDocumentRegistry());
+
+  const exported = new Map<string, ModuleExports>();
+  function exportsOf(module: string): ModuleExports {
+    const known = exported.get(module);
+    if (known !== undefined) return known;
+    put(probeFile, `import * as probed from ${JSON.stringify(module)};`);
+    const found = exportsThrough(service.getProgram()!, probeFile);
+    files.delete(probeFile);
+    // A local module may be edited, and a package that is not there may be installed.
+    if (!/^[./]/.test(module) && found.size > 0) exported.set(module, found);
+    return found;
+  }
+  const imports = missingImports(exportsOf);
 
   const moduleOf = (cell: number): string => `./__cell_${cell}`;
   const bring = ([name, { cell, kind }]: [string, KnownName]): string =>
@@ -198,14 +219,18 @@ export function typeService(folder: string): TypeService {
           return category === ts.DiagnosticCategory.Error && inCell && !TOLERATED.has(number);
         })
         .map(({ messageText, code: number, start, length }) => ({
-          message: ts.flattenDiagnosticMessageText(messageText, "\n"),
+          message:
+            ts.flattenDiagnosticMessageText(messageText, "\n") +
+            imports.remedy(number, text.slice(start!, start! + (length ?? 0))),
           code: number,
           ...positionAt(source, start! - shift),
           length: length ?? 1,
         }));
     },
     commit(code: string): void {
-      const declared = declarationsOf(parseCell(code).source);
+      const { source } = parseCell(code);
+      imports.noteModules(source);
+      const declared = declarationsOf(source);
       if (declared.size === 0) return;
       cells++;
       put(`${join(folder, moduleOf(cells))}.ts`, moduleText(code, false).text);
@@ -219,6 +244,7 @@ export function typeService(folder: string): TypeService {
     },
     reset(): void {
       known.clear();
+      imports.reset();
       for (const file of [...files.keys()])
         if (file !== globalsFile && file !== currentFile) files.delete(file);
       put(currentFile, "export {};");

@@ -50,6 +50,27 @@ describe("types across cells", () => {
     expect(run("display(1, { id: 'a' }).update(2); kernel.signal.aborted; table([{ a: 1 }]);")).toEqual([]);
     expect(run("import * as tslab from 'tslab'; tslab.newDisplay().html('x');")).toEqual([]);
   });
+  it("name the import that is missing: of modules in use, and of this package", () => {
+    const messages = (code: string) => types.check(code).map(({ message }) => message);
+    expect(messages("randn([2]); const t: Tensor = { rng };")).toEqual([
+      `Cannot find name 'randn'. Import it first: import { randn } from "zoetrope";`,
+      `Cannot find name 'Tensor'. Import it first: import { type Tensor } from "zoetrope";`,
+      `No value exists in scope for the shorthand property 'rng'. Either declare one or provide an initializer. Import it first: import { rng } from "zoetrope";`,
+    ]);
+    writeFileSync(join(folder, "mine.ts"), "export const rng = 1;");
+    expect(run("import './mine.ts'; import { sep } from 'node:path'; sep;")).toEqual([]);
+    expect(messages("basename('a'); rng")).toEqual([
+      `Cannot find name 'basename'. Import it first: import { basename } from "node:path";`,
+      `Cannot find name 'rng'. Import it first: import { rng } from "./mine.ts";`,
+    ]);
+    writeFileSync(join(folder, "mine.ts"), "export const other = 1;");
+    expect(messages("other; rng; nowhere")).toEqual([
+      `Cannot find name 'other'. Import it first: import { other } from "./mine.ts";`,
+      `Cannot find name 'rng'. Import it first: import { rng } from "zoetrope";`,
+      "Cannot find name 'nowhere'.",
+    ]);
+    expect(run("nowhere")).toEqual(["1:1 TS2304"]);
+  });
   it("find packages of the kernel where the folder has none", () => {
     expect(
       run(
