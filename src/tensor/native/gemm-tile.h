@@ -87,6 +87,14 @@ static ZT_INLINE void finish_tile(const Gemm& g, vf (&c)[H][N], long row, long c
   }
 }
 
+// The lines of a tile of C, or of what lies like it, come while the tile is computed.
+template <int H, int N>
+static ZT_INLINE void fetch_tile(const float* p, long ld) {
+#pragma GCC unroll 16
+  for (int i = 0; i < H; i++)
+    for (int j = 0; j < N * VL; j += VL < LINE ? LINE : VL) fetch_to_write(p + i * ld + j);
+}
+
 // One tile: H rows of A times N vectors of a packed panel of B, in floats or in words. A is a packed panel, or rows `lda`
 // apart.
 template <typename In, bool PANEL, int H, int N>
@@ -100,6 +108,9 @@ ZT_BF16 static void tile(const Gemm& g, long k, const In* a, long lda, const In*
 #pragma GCC unroll 4
     for (int j = 0; j < N; j++) c[i][j] = splat(0.0f);
   }
+  const long at_c = row * g.ldc + col;
+  fetch_tile<H, N>(g.c + at_c, g.ldc);
+  if (last && g.pre) fetch_tile<H, N>(g.pre + at_c, g.ldc);
   for (long p = 0; p < k; p++) {
     vf bv[N];
 #pragma GCC unroll 4

@@ -17,19 +17,57 @@ static ZT_INLINE void pack_block(bool tb, long k, long n, const float* b, long l
 // Floats that a packed row or column of depth k takes.
 static ZT_INLINE long packed_depth(long k) { return bf16_on ? (k + 1) / 2 : k; }
 
+// Part of an operand that will be read next, in memory: it is fetched while tiles are computed.
+struct Area {
+  const float* at = 0;
+  long ld = 0, rows = 0, width = 0;
+};
+static ZT_INLINE Area area_of_a(const Gemm& g, long ic, long mc, long pc, long k) {
+  if (g.ta) return {g.a + pc * g.lda + ic, g.lda, k, mc};
+  return {g.a + ic * g.lda + pc, g.lda, mc, k};
+}
+static ZT_INLINE Area area_of_b(const Gemm& g, long jc, long n, long pc, long k) {
+  if (g.tb) return {g.b + jc * g.ldb + pc, g.ldb, n, k};
+  return {g.b + pc * g.ldb + jc, g.ldb, k, n};
+}
+struct Fetching {
+  const Area& area;
+  long share, row, column;
+  // So that all is fetched after this many steps.
+  ZT_INLINE Fetching(const Area& next, long steps) : area(next), row(0), column(0) {
+    share = (area.rows * ((area.width + LINE - 1) / LINE) + steps - 1) / steps;
+  }
+  ZT_INLINE void step() {
+    for (long i = 0; i < share && row < area.rows; i++) {
+      fetch_soon(area.at + row * area.ld + column);
+      column += LINE;
+      if (column >= area.width) column = 0, row++;
+    }
+  }
+};
+
 // All tiles of mc rows and n columns.
 template <typename In, bool PANEL>
 static ZT_INLINE void tiles(const Gemm& g, long ic, long mc, long jc, long n, long pc, long k, long depth, const In* a,
-                            long lda, const In* b) {
+                            long lda, const In* b, const Area& next_a, const Area& next_b) {
+  const long count = ((n + NR - 1) / NR) * ((mc + MR - 1) / MR);
+  Fetching fa(next_a, count), fb(next_b, count);
   for (long jr = 0; jr < n; jr += NR)
-    for (long ir = 0; ir < mc; ir += MR)
+    for (long ir = 0; ir < mc; ir += MR) {
+      fa.step();
+      fb.step();
       tile_rows<In, PANEL>(mc - ir, g, depth, a + ir * lda, PANEL ? 0 : lda, b + jr * depth, ic + ir, jc + jr,
                            n - jr < NR ? n - jr : (long)NR, pc == 0, pc + k >= g.k);
+    }
 }
 // Rows [m0, m1), columns [jc, jc+n) and depth [pc, pc+k), with the block of B already packed at `pb`; A is packed at `pa`
-// where it is not read as it lies.
-static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc, long k, const float* pb, float* pa) {
+// where it is not read as it lies. `after` and `next_b` are what the caller reads next.
+static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc, long k, const float* pb, float* pa,
+                       const Area& after = Area(), const Area& next_b = Area()) {
   for (long ic = m0; ic < m1; ic += MC) {
+    const bool is_last = ic + MC >= m1;
+    const Area next_a = is_last ? after : area_of_a(g, ic + MC, m1 - ic - MC < MC ? m1 - ic - MC : (long)MC, pc, k);
+    const Area none, &b = is_last ? next_b : none;
     const long mc = m1 - ic < MC ? m1 - ic : (long)MC, words = (k + 1) / 2;
     const float* a = g.ta ? g.a + pc * g.lda + ic : g.a + ic * g.lda + pc;
     float* sums = g.row_sums && jc == 0 ? g.row_sums + ic : 0;
@@ -38,16 +76,16 @@ static void gemm_block(const Gemm& g, long m0, long m1, long jc, long n, long pc
     if (sums) add_row_sums(mc, k, a, g.lda, pc == 0, sums);
     if (bf16_on && g.ta) {
       pack_a_bf16(mc, k, a, g.lda, wa);
-      tiles<uint32_t, true>(g, ic, mc, jc, n, pc, k, words, wa, words, wb);
+      tiles<uint32_t, true>(g, ic, mc, jc, n, pc, k, words, wa, words, wb, next_a, b);
     } else if (bf16_on) {
       const long ld = (words + VL - 1) / VL * VL;
       pack_a_rows(mc, k, a, g.lda, wa, ld);
-      tiles<uint32_t, false>(g, ic, mc, jc, n, pc, k, words, wa, ld, wb);
+      tiles<uint32_t, false>(g, ic, mc, jc, n, pc, k, words, wa, ld, wb, next_a, b);
     } else if (g.ta) {
       pack_a(mc, k, a, g.lda, pa);
-      tiles<float, true>(g, ic, mc, jc, n, pc, k, k, pa, k, pb);
+      tiles<float, true>(g, ic, mc, jc, n, pc, k, k, pa, k, pb, next_a, b);
     } else {
-      tiles<float, false>(g, ic, mc, jc, n, pc, k, k, a, g.lda, pb);
+      tiles<float, false>(g, ic, mc, jc, n, pc, k, k, a, g.lda, pb, next_a, b);
     }
   }
 }
@@ -116,7 +154,13 @@ static void gemm_part(const Gemm& g, long m0, long m1, long n0, long n1, Team& t
       } else {
         pack_block(g.tb, k, n, g.tb ? g.b + jc * g.ldb + pc : g.b + pc * g.ldb + jc, g.ldb, pb);
       }
-      gemm_block(g, m0, m1, jc, n, pc, k, block, pa);
+      Area after, next_b;
+      if (pc + depth < g.k) {
+        const long left = g.k - pc - depth < depth ? g.k - pc - depth : depth;
+        after = area_of_a(g, m0, m1 - m0 < MC ? m1 - m0 : (long)MC, pc + depth, left);
+        if (!g.packed) next_b = area_of_b(g, jc, n, pc + depth, left);
+      }
+      gemm_block(g, m0, m1, jc, n, pc, k, block, pa, after, next_b);
     }
     jc = end;
   }
@@ -126,11 +170,17 @@ static void gemm_part(const Gemm& g, long m0, long m1, long n0, long n1, Team& t
 // By this thread alone: for use inside fused kernels.
 static void gemm_serial(const Gemm& g, Team& team) { gemm_part(g, 0, g.m, 0, g.n, team); }
 
-static ZT_INLINE void block_of_rows(const Gemm& g, const PackedBlocks& blocks, long m0, long m1, float* pa) {
+// `step`: how far on the rows lie that this thread probably takes next.
+static ZT_INLINE void block_of_rows(const Gemm& g, const PackedBlocks& blocks, long m0, long m1, float* pa, long step) {
+  const long rows = m0 + step < g.m ? (g.m - m0 - step < MC ? g.m - m0 - step : (long)MC) : 0;
   for (long jc = 0; jc < g.n; jc += NC)
-    for (long pc = 0; pc < g.k; pc += blocks.depth)
-      gemm_block(g, m0, m1, jc, g.n - jc < NC ? g.n - jc : (long)NC, pc, g.k - pc < blocks.depth ? g.k - pc : blocks.depth,
-                 blocks.block(jc, pc), pa);
+    for (long pc = 0; pc < g.k; pc += blocks.depth) {
+      const long k = g.k - pc < blocks.depth ? g.k - pc : blocks.depth;
+      Area after;
+      if (pc + k < g.k) after = area_of_a(g, m0, m1 - m0, pc + k, g.k - pc - k < k ? g.k - pc - k : k);
+      else if (rows > 0) after = area_of_a(g, m0 + step, rows, 0, g.k < blocks.depth ? g.k : blocks.depth);
+      gemm_block(g, m0, m1, jc, g.n - jc < NC ? g.n - jc : (long)NC, pc, k, blocks.block(jc, pc), pa, after);
+    }
 }
 
 // All blocks of B lie packed in common scratch: blocks of rows go to whoever is free, and C is written while it is in cache.
@@ -140,7 +190,7 @@ static void gemm_shared(const Gemm& g, const PackedBlocks& blocks, Team& team) {
   char* mark = team.mark();
   float* pa = team.scratch((size_t)KC * (MC + MR));
   team.each((g.m + MC - 1) / MC, [&](long i) {
-    block_of_rows(g, blocks, i * MC, (i + 1) * MC < g.m ? (i + 1) * MC : g.m, pa);
+    block_of_rows(g, blocks, i * MC, (i + 1) * MC < g.m ? (i + 1) * MC : g.m, pa, team.count * MC);
   });
   team.release(mark);
 }
@@ -226,7 +276,7 @@ static void gemm_many(const Gemm* g, long count, Team& team) {
     const float* packed = at;
     for (long i = 0; i < count; i++) {
       const PackedBlocks blocks = {g[i], depth, (float*)packed};
-      block_of_rows(g[i], blocks, m0, m1, pa);
+      block_of_rows(g[i], blocks, m0, m1, pa, team.count * MC);
       packed += blocks.size();
     }
   });

@@ -55,6 +55,19 @@ static ZT_INLINE void store_part(float* p, vf v, long n) {
   for (long i = 0; i < n; i++) p[i] = v[i];
 }
 
+// Fetches the line at p: to write to it next, or, into the second level, to read it a while later. Changes no value.
+enum { LINE = 16 };  // floats of a line
+static ZT_INLINE void fetch_to_write(const float* p) {
+#if !defined(__wasm__)
+  __builtin_prefetch(p, 1, 3);
+#endif
+}
+static ZT_INLINE void fetch_soon(const float* p) {
+#if !defined(__wasm__)
+  __builtin_prefetch(p, 0, 2);
+#endif
+}
+
 // a*b+c; fused where the machine has it, always in the same way within one build.
 static ZT_INLINE vf fma(vf a, vf b, vf c) {
 #if defined(__AVX512F__)
