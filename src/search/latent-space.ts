@@ -184,9 +184,11 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
             return { xt: result.xt, ...(predicted && { x0: predicted }) };
           }),
         );
-        tf.dispose(x0 ? [xt, x0] : xt);
+        xt.dispose();
+        x0?.dispose();
         ({ xt, x0 } = next);
-        await turn();
+        const others = turn();
+        if (others) await others;
       }
       const states = await rowsOf(xt, "states");
       const predictions = isDone ? undefined : await rowsOf(x0!, "states");
@@ -199,7 +201,8 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
         return Object.freeze({ ...past, chunk: chunk + 1, step: 0, finished: node });
       });
     } finally {
-      tf.dispose(x0 ? [xt, x0] : xt);
+      xt.dispose();
+      x0?.dispose();
       if (loan) loan.giveBack();
       else history.dispose();
     }

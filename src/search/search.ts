@@ -108,17 +108,25 @@ export async function search(
   let spentNow = noCost;
   let failures = 0;
 
+  /** Where an event comes about: to yield it through a strategy's generators would cost a dozen turns of the job queue. */
+  const happened = (event: SearchEvent): void => {
+    signal?.throwIfAborted();
+    const stamped = Object.freeze({ ...event, nfe: total.nfe, seconds: total.seconds });
+    events.push(stamped);
+    onEvent?.(stamped);
+  };
+
   /**
    * Work in slices, so that little is lost when the search is killed; the last record of a slice closes it. What the
    * journal knows already comes back as its records, what is new through `compute`.
    */
-  async function* sliced<T, R extends AdvanceRecord | ScoreRecord>(
+  async function sliced<T, R extends AdvanceRecord | ScoreRecord>(
     items: readonly T[],
     keyOf: (item: T) => string,
     compute: (
       items: readonly T[],
     ) => Promise<{ cost: Cost; records: () => readonly R[]; event?: SearchEvent }>,
-  ): AsyncGenerator<SearchEvent, ReadonlyMap<string, R>> {
+  ): Promise<ReadonlyMap<string, R>> {
     const answers = new Map<string, R>();
     const missing =
       memory.size === 0
@@ -139,9 +147,91 @@ export async function search(
         for (const [i, record] of made.entries())
           onRecord(i === made.length - 1 ? { ...record, cost } : record);
       }
-      if (event) yield event;
+      if (event) happened(event);
     }
     return answers;
+  }
+
+  async function advance(candidates: readonly Candidate[], to: Position): Promise<readonly Candidate[]> {
+    const target = `${to.chunk}.${to.step}`;
+    const ahead = candidates.filter((candidate) => comparePositions(candidate, to) < 0);
+    const keyOf = (candidate: Candidate): string => `${candidateKey(candidate)} -> ${target}`;
+    const fresh = new Map<Candidate, Candidate>();
+    const compute = async (slice: readonly Candidate[]) => {
+      const before = space.cost();
+      const done = await space.advance(slice, to, signal ? { signal } : {});
+      done.forEach((after, i) => {
+        fresh.set(slice[i]!, after);
+      });
+      const records = () => done.map((after, i) => advanceRecord(slice[i]!, after, target));
+      const event = { type: "advanced" as const, lineages: slice.map(({ lineage }) => lineage), ...to };
+      return { cost: spent(before, space.cost()), records, event };
+    };
+    const answers = await sliced(ahead, keyOf, compute);
+    return candidates.map((candidate) => {
+      if (comparePositions(candidate, to) >= 0) return candidate;
+      return fresh.get(candidate) ?? advanced(candidate, answers.get(keyOf(candidate))!);
+    });
+  }
+
+  async function score(
+    candidates: readonly Candidate[],
+    stage: Stage,
+    { preview = false, by = verifier }: ScoreOptions = {},
+  ): Promise<readonly Scored[]> {
+    const keyOf = (candidate: Candidate): string =>
+      `${candidateKey(candidate)} ${preview ? "preview" : "video"} ${stage} by ${by.name}`;
+    const fresh = new Map<Candidate, Verdict>();
+    const compute = async (slice: readonly Candidate[]) => {
+      const started = performance.now();
+      const videos = await (preview ? space.preview(slice) : space.decode(slice));
+      const verdicts = await judge(by, videos, space.prompt, stage, signal);
+      verdicts.forEach((verdict, i) => {
+        fresh.set(slice[i]!, verdict);
+      });
+      const records = () =>
+        verdicts.map((verdict, i): ScoreRecord => ({ kind: "score", key: keyOf(slice[i]!), ...verdict }));
+      const verifierCalls = slice.length * (by.ensemble?.members.length ?? 1);
+      const seconds = (performance.now() - started) / 1000;
+      return { cost: { ...noCost, verifierCalls, seconds }, records };
+    };
+    const answers = await sliced(candidates, keyOf, compute);
+    const judged = candidates.map((candidate): Scored => {
+      const { score, parts, failure } = fresh.get(candidate) ?? answers.get(keyOf(candidate))!;
+      if (failure !== undefined) failures++;
+      return {
+        candidate,
+        score: score ?? -Infinity,
+        ...(parts && { parts: parts.map((part) => part ?? Number.NaN) }),
+        ...(failure !== undefined && { failure }),
+      };
+    });
+    const scored = compared(by, judged).map((score, i) => ({ ...judged[i]!, score }));
+    for (const { candidate, score, failure } of scored) {
+      const { lineage, chunk, step } = candidate;
+      happened({
+        type: "scored",
+        lineage,
+        stage,
+        score,
+        chunk,
+        step,
+        ...(failure !== undefined && { failure }),
+      });
+    }
+    const areFinished = candidates.every((candidate) => comparePositions(candidate, endOf(space)) >= 0);
+    if (stage !== "end" || by !== verifier || preview || !areFinished) return scored;
+    const before = race.best();
+    race.enter(scored, total, failures);
+    const best = race.best();
+    if (best !== undefined && best !== before) {
+      happened({
+        type: "best",
+        lineage: race.finished[best]!.candidate.lineage,
+        score: race.rows.at(-1)!.score,
+      });
+    }
+    return scored;
   }
 
   const context: SearchContext = {
@@ -150,102 +240,23 @@ export async function search(
     rng: rng(seed).at("search"),
     remaining: () => maxNfe - total.nfe,
 
-    async *born(candidates, origin: Origin) {
-      for (const { lineage, chunk, step } of candidates) {
-        const parent = lineage.length > 1 ? { parent: lineage.slice(0, -1) } : {};
-        yield { type: "born", lineage, ...parent, origin, chunk, step };
-      }
-      return candidates;
-    },
+    born: (candidates, origin: Origin) =>
+      quietly(async () => {
+        for (const { lineage, chunk, step } of candidates) {
+          const parent = lineage.length > 1 ? { parent: lineage.slice(0, -1) } : {};
+          happened({ type: "born", lineage, ...parent, origin, chunk, step });
+        }
+        return candidates;
+      }),
 
-    async *advance(candidates, to: Position) {
-      const target = `${to.chunk}.${to.step}`;
-      const ahead = candidates.filter((candidate) => comparePositions(candidate, to) < 0);
-      const keyOf = (candidate: Candidate): string => `${candidateKey(candidate)} -> ${target}`;
-      const fresh = new Map<Candidate, Candidate>();
-      const compute = async (slice: readonly Candidate[]) => {
-        const before = space.cost();
-        const done = await space.advance(slice, to, signal ? { signal } : {});
-        done.forEach((after, i) => {
-          fresh.set(slice[i]!, after);
-        });
-        const records = () => done.map((after, i) => advanceRecord(slice[i]!, after, target));
-        const event = { type: "advanced" as const, lineages: slice.map(({ lineage }) => lineage), ...to };
-        return { cost: spent(before, space.cost()), records, event };
-      };
-      const answers = yield* sliced(ahead, keyOf, compute);
-      return candidates.map((candidate) => {
-        if (comparePositions(candidate, to) >= 0) return candidate;
-        return fresh.get(candidate) ?? advanced(candidate, answers.get(keyOf(candidate))!);
-      });
-    },
-
+    advance: (candidates, to: Position) => quietly(() => advance(candidates, to)),
     compare: (scored) => compared(verifier, scored),
 
-    async *score(candidates, stage: Stage, { preview = false, by = verifier }: ScoreOptions = {}) {
-      const keyOf = (candidate: Candidate): string =>
-        `${candidateKey(candidate)} ${preview ? "preview" : "video"} ${stage} by ${by.name}`;
-      const fresh = new Map<Candidate, Verdict>();
-      const compute = async (slice: readonly Candidate[]) => {
-        const started = performance.now();
-        const videos = await (preview ? space.preview(slice) : space.decode(slice));
-        const verdicts = await judge(by, videos, space.prompt, stage, signal);
-        verdicts.forEach((verdict, i) => {
-          fresh.set(slice[i]!, verdict);
-        });
-        const records = () =>
-          verdicts.map((verdict, i): ScoreRecord => ({ kind: "score", key: keyOf(slice[i]!), ...verdict }));
-        const verifierCalls = slice.length * (by.ensemble?.members.length ?? 1);
-        const seconds = (performance.now() - started) / 1000;
-        return { cost: { ...noCost, verifierCalls, seconds }, records };
-      };
-      const answers = yield* sliced(candidates, keyOf, compute);
-      const judged = candidates.map((candidate): Scored => {
-        const { score, parts, failure } = fresh.get(candidate) ?? answers.get(keyOf(candidate))!;
-        if (failure !== undefined) failures++;
-        return {
-          candidate,
-          score: score ?? -Infinity,
-          ...(parts && { parts: parts.map((part) => part ?? Number.NaN) }),
-          ...(failure !== undefined && { failure }),
-        };
-      });
-      const scored = compared(by, judged).map((score, i) => ({ ...judged[i]!, score }));
-      for (const { candidate, score, failure } of scored) {
-        const { lineage, chunk, step } = candidate;
-        yield {
-          type: "scored",
-          lineage,
-          stage,
-          score,
-          chunk,
-          step,
-          ...(failure !== undefined && { failure }),
-        };
-      }
-      const areFinished = candidates.every((candidate) => comparePositions(candidate, endOf(space)) >= 0);
-      if (stage !== "end" || by !== verifier || preview || !areFinished) return scored;
-      const before = race.best();
-      race.enter(scored, total, failures);
-      const best = race.best();
-      if (best !== undefined && best !== before) {
-        yield {
-          type: "best",
-          lineage: race.finished[best]!.candidate.lineage,
-          score: race.rows.at(-1)!.score,
-        };
-      }
-      return scored;
-    },
+    score: (candidates, stage, options) => quietly(() => score(candidates, stage, options)),
   };
 
   try {
-    for await (const event of strategy.run(context)) {
-      signal?.throwIfAborted();
-      const stamped = Object.freeze({ ...event, nfe: total.nfe, seconds: total.seconds });
-      events.push(stamped);
-      onEvent?.(stamped);
-    }
+    for await (const event of strategy.run(context)) happened(event);
   } finally {
     account?.spend?.(spentNow, "search");
   }
@@ -269,6 +280,12 @@ export async function search(
     cost: total,
     failures,
   });
+}
+
+/** Work whose events are told where they come about, as a generator for strategies. */
+// biome-ignore lint/correctness/useYield: see above
+async function* quietly<T>(work: () => Promise<T>): AsyncGenerator<SearchEvent, T> {
+  return work();
 }
 
 /** With a full stop, whether it came with one or not. */

@@ -1,6 +1,7 @@
 /**
  * How a search strategy is written: an async generator over a `SearchContext` that yields events and returns nothing.
- * The context does the bookkeeping that no strategy may forget: cost, budget, journal, failed verifiers, best so far.
+ * The context does the bookkeeping that no strategy may forget: cost, budget, journal, failed verifiers, best so far, and
+ * the events of what it is asked for, which need not pass through the strategy.
  *
  *   async *run({ space, advance, score }) {
  *     const done = yield* advance(roots, end);      // candidates, some steps further
@@ -25,7 +26,7 @@ export interface Scored {
 /** How a candidate came about. */
 export type Origin = "root" | "fork" | "mutate" | "elite" | "resample";
 
-/** What strategies yield; the runner stamps each event with `nfe` and `seconds`. */
+/** What strategies yield and their context tells; the runner stamps each event with `nfe` and `seconds`. */
 export type SearchEvent =
   | {
       readonly type: "born";
