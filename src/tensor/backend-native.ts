@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { type Chunk, type Engine, sizeClass } from "./backend.ts";
+import { gibibytes, requireMemory } from "./memory-limit.ts";
 import { packageRoot } from "./package-root.ts";
 
 interface Addon {
@@ -66,7 +67,7 @@ export function nativeEngine({ poolBytes = Math.min(512 * 2 ** 20, totalmem() / 
       buffer = Buffer.allocUnsafeSlow(bytes + ALIGN).buffer as ArrayBuffer;
     } catch (cause) {
       throw new RangeError(
-        `Cannot make a tensor as ${bytes} bytes of memory are needed and the system gave none. ` +
+        `Cannot make a tensor as the system must give ${gibibytes(bytes)} of memory for it and gave none. ` +
           "Use smaller tensors, or dispose of those no longer used.",
         { cause },
       );
@@ -100,6 +101,7 @@ export function nativeEngine({ poolBytes = Math.min(512 * 2 ** 20, totalmem() / 
       threads = count;
     },
     allocate(bytes) {
+      requireMemory(bytes);
       const size = sizeClass(bytes);
       const free = pool.get(size);
       if (free !== undefined && free.length > 0) {

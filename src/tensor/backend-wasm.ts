@@ -12,6 +12,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import { type Chunk, type Engine, sizeClass } from "./backend.ts";
+import { gibibytes } from "./memory-limit.ts";
 import { packageRoot } from "./package-root.ts";
 
 interface Exports {
@@ -81,8 +82,8 @@ export function wasmEngine(): Engine {
         );
       } catch (cause) {
         throw new RangeError(
-          `Cannot make a tensor as ${bytes} more bytes are needed and WebAssembly has 4 GiB at most: ` +
-            `${start} are in use. Dispose of tensors (tf.tidy), or build the native engine with \`npm run build\`.`,
+          `Cannot make a tensor as WebAssembly has 4 GiB at most, of which ${gibibytes(start)} are taken: ` +
+            `got ${gibibytes(bytes)} more. Dispose of tensors (tf.tidy), or build the native engine with \`npm run build\`.`,
           { cause },
         );
       }

@@ -115,8 +115,60 @@ process.exit(0);`,
     "ulimit -v 4194304;",
   );
   expect(out).toMatch(
-    /^true Cannot make a tensor as 134217728 bytes of memory are needed and the system gave none\./m,
+    /^true Cannot make a tensor as the system must give 0\.125 GiB of memory for it and gave none\./m,
   );
   expect(out).toContain("27000000");
   expect(status).toBe(0);
+});
+
+describe.each(["native", "wasm", "cpu"])("%s: sizes that no machine has", (backend) => {
+  it("are refused with the size, the limit and what to do, and the next cell works", () => {
+    const { status, signal, out } = run(
+      `await z.useDevice("${backend}");
+const makers = {
+  zeros: () => tf.zeros([1e6, 1e6]),
+  ones: () => tf.ones([1e6, 1e6], "int32"),
+  fill: () => tf.fill([1e6, 1e6], 2),
+  complex: () => tf.zeros([1e6, 1e6], "complex64"),
+  overflow: () => tf.zeros([1e200, 1e200]),
+  eye: () => tf.eye(1e6),
+  linspace: () => tf.linspace(0, 1, 1e12),
+  range: () => tf.range(0, 1e12),
+  buffer: () => tf.buffer([1e6, 1e6]),
+  randomNormal: () => tf.randomNormal([1e6, 1e6]),
+  randomUniform: () => tf.randomUniform([1e6, 1e6]),
+  truncatedNormal: () => tf.truncatedNormal([1e6, 1e6]),
+};
+for (const [name, make] of Object.entries(makers)) {
+  try { make(); } catch (error) { console.log(name, error.name, error.message); }
+}
+try { tf.tile(tf.ones([1e6]), [1e6]); } catch (error) { console.log("tile", error.name, error.message); }
+console.log("left", tf.add(tf.ones([2, 2]), tf.eye(2)).dataSync().join(), tf.range(3, 0, -1).dataSync().join());
+process.exit(0);`,
+    );
+    for (const [name, size] of [
+      ["zeros", "3725"],
+      ["ones", "3725"],
+      ["fill", "3725"],
+      ["complex", "7451"],
+      ["overflow", "Infinity"],
+      ["eye", "3725"],
+      ["linspace", "3725"],
+      ["range", "3725"],
+      ["buffer", "3725"],
+      ["randomNormal", "3725"],
+      ["randomUniform", "3725"],
+      ["truncatedNormal", "3725"],
+    ]) {
+      expect(out).toMatch(
+        new RegExp(
+          `^${name} RangeError Cannot make a tensor of shape \\[[^\\]]+\\] as it must fit into the memory of this machine, [\\d.]+ GiB: got ${size} GiB\\. Use a smaller shape, or compute part by part\\.$`,
+          "m",
+        ),
+      );
+    }
+    if (backend !== "cpu") expect(out).toMatch(/^tile RangeError Cannot make a tensor as .*got 3\d{3} GiB/m);
+    expect(out).toContain("left 2,1,1,2 3,2,1");
+    expect([status, signal]).toEqual([0, null]);
+  });
 });
