@@ -165,11 +165,14 @@ export function typeService(folder: string): TypeService {
     const known = exported.get(module);
     if (known !== undefined) return known;
     put(probeFile, `import * as probed from ${JSON.stringify(module)};`);
-    const found = exportsThrough(service.getProgram()!, probeFile);
-    files.delete(probeFile);
-    // A local module may be edited, and a package that is not there may be installed.
-    if (!/^[./]/.test(module) && found.size > 0) exported.set(module, found);
-    return found;
+    try {
+      const found = exportsThrough(service.getProgram()!, probeFile);
+      // A local module may be edited, and a package that is not there may be installed.
+      if (!/^[./]/.test(module) && found.size > 0) exported.set(module, found);
+      return found;
+    } finally {
+      files.delete(probeFile);
+    }
   }
   const imports = missingImports(exportsOf);
 
