@@ -18,8 +18,18 @@ export interface AblationOptions extends ScoreCurveOptions {
   readonly xTitle?: string;
 }
 
-/** @example ablation(run, { setting: "shift", xTitle: "shift factor s" }) */
+/**
+ * @throws TypeError when no setting is named, or the rows have no such column
+ * @example ablation(run, { setting: "shift", xTitle: "shift factor s" })
+ */
 export function ablation(source: RowSource, options: AblationOptions): Chart {
+  // A cell may run with its types unchecked.
+  const setting: unknown = options?.setting;
+  if (typeof setting !== "string" || setting === "") {
+    throw new TypeError(
+      `Cannot draw ablation as "setting" must name the column of what was varied: got ${JSON.stringify(setting)}. Give it, as in ablation(rows, { setting: "shift" }).`,
+    );
+  }
   return chart("ablation", rowsOf(source, "ablation"), (rows) => build(rows, options));
 }
 

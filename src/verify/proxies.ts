@@ -154,12 +154,10 @@ function regions({ data, numFrames, height, width }: Video): (Region | undefined
         count++;
         sumX += x;
         sumY += y;
-        [left, right, top, bottom] = [
-          Math.min(left, x),
-          Math.max(right, x),
-          Math.min(top, y),
-          Math.max(bottom, y),
-        ];
+        left = Math.min(left, x);
+        right = Math.max(right, x);
+        top = Math.min(top, y);
+        bottom = y;
       }
     }
     if (count < 8) return undefined;

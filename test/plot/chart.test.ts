@@ -6,7 +6,7 @@ import { paddedDomain, spreadLabels } from "../../src/plot/frame.ts";
 import { encodeIndexedPng } from "../../src/plot/indexed-png.ts";
 import * as plot from "../../src/plot/plot.ts";
 import { rasterize } from "../../src/plot/render.ts";
-import { extent } from "../../src/plot/row.ts";
+import { extent, type Row } from "../../src/plot/row.ts";
 import { bandNote, meanInterval, seriesPoints, studentQuantile } from "../../src/plot/series.ts";
 import { ink, methodColors, palette } from "../../src/plot/theme.ts";
 import { searchRows } from "./gallery.ts";
@@ -78,6 +78,16 @@ describe("bad input", () => {
     expect(JSON.stringify(made.spec["title"])).toContain("1 of 241 rows left out: not a finite number.");
     expect(JSON.stringify(made.spec["datasets"])).not.toContain("null");
   });
+
+  it.each([undefined, {}, { setting: undefined }, { setting: 3 }, { setting: "" }])(
+    "asks what was varied where an ablation is told %j",
+    (options) => {
+      const draw = plot.ablation as (rows: readonly Row[], options: unknown) => unknown;
+      expect(() => draw(searchRows(), options)).toThrow(
+        /^Cannot draw ablation as "setting" must name the column of what was varied: got (undefined|3|"")\. Give it, as in ablation\(rows, \{ setting: "shift" \}\)\.$/,
+      );
+    },
+  );
 
   it("refuses a comparison with a method that is absent", () => {
     expect(() =>

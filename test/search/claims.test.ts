@@ -10,7 +10,7 @@ import {
   pictureSetting,
 } from "../../src/search/experiments/claim-settings.ts";
 import { judgeClaims } from "../../src/search/experiments/claim-verdicts.ts";
-import { claimPrompts } from "../../src/search/experiments/claims.ts";
+import { claimPrompts, claimsProgram } from "../../src/search/experiments/claims.ts";
 import { useDevice } from "../../src/tensor/device.ts";
 import { prompts as split } from "../../src/train/recipes/mini.ts";
 import { worldCodec } from "../../src/video/pca-codec.ts";
@@ -135,4 +135,40 @@ test("twenty prompts, the held-out ones first, each once", () => {
   const all = claimPrompts(1_000);
   expect([...all].sort()).toEqual([...split.heldOut, ...split.train].sort());
   expect(claimPrompts(20, 20)).toEqual(all.slice(20, 40));
+});
+
+test.each([
+  [["--seeds", "0"], "argument '0' is invalid. Give a whole number of at least 1."],
+  [["--share", "3/2"], "argument '3/2' is invalid. Give a part and their number, such as 1/2."],
+  [["--share", "half"], "argument 'half' is invalid. Give a part and their number, such as 1/2."],
+  [
+    ["--setting", "clip", "film"],
+    "argument 'film' is invalid. Allowed choices are clip, picture, full clip,",
+  ],
+  [["--from", "-1"], "argument '-1' is invalid. Give a whole number of at least 0."],
+  [["--seed", "3"], "unknown option '--seed'"],
+])("the command line refuses %j and says what it takes", async (options, message) => {
+  const said: string[] = [];
+  const program = claimsProgram()
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => said.push(text) });
+  await expect(program.parseAsync(["node", "claims.js", ...options])).rejects.toThrow(message);
+  expect(said.join("")).toContain("--first-seed <n>");
+});
+
+test("the command line takes a setting or a file of rows again and again, or several at once", async () => {
+  for (const options of [
+    ["--rows", "a", "b", "--setting", "picture 64", "full clip"],
+    ["--rows", "a", "--rows", "b", "--setting", "picture 64", "--setting", "full clip"],
+  ]) {
+    const program = claimsProgram().action(() => {});
+    await program.parseAsync(["node", "claims.js", ...options, "--share", "2/3"]);
+    expect(program.opts()).toMatchObject({
+      rows: ["a", "b"],
+      setting: ["picture 64", "full clip"],
+      share: { part: 2, of: 3 },
+      seeds: 5,
+      judge: false,
+    });
+  }
 });

@@ -14,6 +14,7 @@ import { principalComponents } from "../../metrics/principal-components.ts";
 import { averageRanks } from "../../verify/ensemble.ts";
 import type { Codec } from "../../video/codec.ts";
 import { type Candidate, finishedChunks } from "../candidate.ts";
+import { concatenate } from "../history-cache.ts";
 import { searchSpace } from "../latent-space.ts";
 import { search } from "../search.ts";
 import type { SearchSpace } from "../space.ts";
@@ -150,10 +151,9 @@ async function delivered(
 function clustering(rewards: readonly number[], states: readonly Candidate[]): number {
   if (new Set(rewards).size < 2) return 0;
   const points = principalComponents(
-    states.map((candidate) => [
-      ...finishedChunks(candidate).flatMap((chunk) => [...chunk]),
-      ...(candidate.xt ?? []),
-    ]),
+    states.map((candidate) =>
+      concatenate([...finishedChunks(candidate), ...(candidate.xt ? [candidate.xt] : [])]),
+    ),
     2,
   );
   return moransI(rewards, points, { neighbours: 3, permutations: 0 }).i;

@@ -18,7 +18,8 @@ import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { whole } from "../../cli/option-values.ts";
 import { loadModel } from "../../model/model-file.ts";
 import { setThreads, useDevice } from "../../tensor/device.ts";
 import { packageRoot } from "../../tensor/package-root.ts";
@@ -46,65 +47,47 @@ function readRows(path: string): ClaimRow[] {
   return text.split("\n").flatMap((line) => (line.endsWith("}") ? [JSON.parse(line) as ClaimRow] : []));
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      weights: {
-        type: "string",
-        default: join(packageRoot, "data", "checkpoints", "mini-teacher-forcing.safetensors"),
-      },
-      rows: { type: "string", multiple: true, default: ["data/runs/search-claims.jsonl"] },
-      prompts: { type: "string", default: "20" },
-      from: { type: "string", default: "0" },
-      seeds: { type: "string", default: "5" },
-      "first-seed": { type: "string", default: "0" },
-      only: { type: "string", default: "" },
-      setting: { type: "string", multiple: true, default: ["clip", "picture"] },
-      share: { type: "string", default: "1/1" },
-      threads: { type: "string" },
-      judge: { type: "boolean", default: false },
-    },
-  });
-  const [target = ""] = values.rows;
-  const rows = values.rows.flatMap(readRows);
-  if (!values.judge) {
-    await useDevice("auto");
-    if (values.threads) setThreads(Number(values.threads));
-    const codec = worldCodec();
-    const sha256 = createHash("sha256").update(readFileSync(values.weights)).digest("hex");
-    const model = await loadModel(values.weights);
-    mkdirSync(dirname(target), { recursive: true });
-    const [part = 1, parts = 1] = values.share.split("/").map(Number);
-    const prompts = claimPrompts(Number(values.prompts), Number(values.from)).filter(
-      (_, i) => i % parts === part - 1,
-    );
-    const firstSeed = Number(values["first-seed"]);
-    const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => firstSeed + i);
-    const settings = [
-      clipSetting(),
-      pictureSetting(),
-      fullClipSetting(),
-      largePictureSetting(),
-      largeFullClipSetting(),
-      motionFullClipSetting(),
-    ];
-    for (const every of settings) {
-      if (!values.setting.includes(every.name)) continue;
-      const isFullClip = model.config.trainedChunks === 1;
-      if (isFullClip !== every.name.startsWith("full clip")) {
-        throw new RangeError(
-          `Cannot measure the setting "${every.name}" with ${values.weights} as it needs a model of ${isFullClip ? "chunks" : "whole clips"}: this one generates ${model.chunkShape[0]} latent frames at once. Give other --weights or another --setting.`,
-        );
-      }
-      const setting = {
-        ...every,
-        contenders: every.contenders.filter(({ label }) => label.startsWith(values.only)),
-      };
-      const options = { prompts, seeds, done: rows, stamp: { weights: sha256.slice(0, 12) } };
-      for await (const row of claimRows(model, codec, setting, options)) {
-        rows.push(row);
-        appendFileSync(target, `${JSON.stringify(row)}\n`);
-      }
+const settings = [
+  clipSetting(),
+  pictureSetting(),
+  fullClipSetting(),
+  largePictureSetting(),
+  largeFullClipSetting(),
+  motionFullClipSetting(),
+];
+
+interface ClaimsOptions {
+  readonly weights: string;
+  readonly rows: readonly string[];
+  readonly prompts: number;
+  readonly from: number;
+  readonly seeds: number;
+  readonly firstSeed: number;
+  readonly only: string;
+  readonly setting: readonly string[];
+  readonly share: Share;
+  readonly threads?: number;
+  readonly judge: boolean;
+}
+
+interface Share {
+  /** From 1. */
+  readonly part: number;
+  readonly of: number;
+}
+
+function share(text: string): Share {
+  const [, part = 0, of = 0] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).map(Number);
+  if (part < 1 || part > of) throw new InvalidArgumentError("Give a part and their number, such as 1/2.");
+  return { part, of };
+}
+
+async function measureAndJudge(options: ClaimsOptions): Promise<void> {
+  const rows = options.rows.flatMap(readRows);
+  if (!options.judge) {
+    for await (const row of measured(rows, options)) {
+      rows.push(row);
+      appendFileSync(options.rows[0]!, `${JSON.stringify(row)}\n`);
     }
   }
   for (const { setting, claim, statement, verdict, estimate, low, high } of judgeClaims(rows)) {
@@ -115,9 +98,70 @@ async function main(): Promise<void> {
   }
 }
 
+/** Rows that are not there yet, one setting after the other. */
+async function* measured(rows: readonly ClaimRow[], options: ClaimsOptions): AsyncGenerator<ClaimRow, void> {
+  const { weights, only, firstSeed, share, threads } = options;
+  await useDevice("auto");
+  if (threads) setThreads(threads);
+  const codec = worldCodec();
+  const sha256 = createHash("sha256").update(readFileSync(weights)).digest("hex");
+  const model = await loadModel(weights);
+  mkdirSync(dirname(options.rows[0]!), { recursive: true });
+  const prompts = claimPrompts(options.prompts, options.from).filter(
+    (_, i) => i % share.of === share.part - 1,
+  );
+  const seeds = Array.from({ length: options.seeds }, (_, i) => firstSeed + i);
+  for (const every of settings) {
+    if (!options.setting.includes(every.name)) continue;
+    const isFullClip = model.config.trainedChunks === 1;
+    if (isFullClip !== every.name.startsWith("full clip")) {
+      throw new RangeError(
+        `Cannot measure the setting "${every.name}" with ${weights} as it needs a model of ${isFullClip ? "chunks" : "whole clips"}: this one generates ${model.chunkShape[0]} latent frames at once. Give other --weights or another --setting.`,
+      );
+    }
+    const setting = { ...every, contenders: every.contenders.filter(({ label }) => label.startsWith(only)) };
+    const stamp = { weights: sha256.slice(0, 12) };
+    yield* claimRows(model, codec, setting, { prompts, seeds, done: rows, stamp });
+  }
+}
+
+/** The command line. */
+export function claimsProgram(): Command {
+  const weights = join(packageRoot, "data", "checkpoints", "mini-teacher-forcing.safetensors");
+  return new Command("claims.js")
+    .description(
+      "claims of Video-T1 and EvoSearch at mini scale; resumable, what is measured is not measured again",
+    )
+    .showHelpAfterError()
+    .option("--weights <file>", "the model that is searched with", weights)
+    .option("--rows <file...>", "rows are read from all and added to the first", [
+      "data/runs/search-claims.jsonl",
+    ])
+    .option("--prompts <n>", "how many, the held-out ones first", whole(1), 20)
+    .option("--from <n>", "prompts that are left out before them", whole(), 0)
+    .option("--seeds <n>", "how many", whole(1), 5)
+    .option("--first-seed <n>", "of them", whole(), 0)
+    .option("--only <label>", "searches whose label begins so", "")
+    .addOption(
+      new Option("--setting <name...>", "what is searched")
+        .choices(settings.map(({ name }) => name))
+        .default(["clip", "picture"]),
+    )
+    .addOption(
+      new Option("--share <part>", "of the prompts, for several processes")
+        .argParser(share)
+        .default({ part: 1, of: 1 }, "1/1"),
+    )
+    .option("--threads <n>", "(default: all cores)", whole(1))
+    .option("--judge", "only read what was measured", false)
+    .action(measureAndJudge);
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  await main().catch((error: Error) => {
-    process.stderr.write(`${error.message}\n`);
-    process.exitCode = 1;
-  });
+  await claimsProgram()
+    .parseAsync()
+    .catch((error: Error) => {
+      process.stderr.write(`${error.message}\n`);
+      process.exitCode = 1;
+    });
 }
