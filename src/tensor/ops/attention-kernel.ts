@@ -53,11 +53,15 @@ function shapeArguments(q: TensorInfo, k: TensorInfo, a: AttentionAttributes) {
   ] as const;
 }
 
-/** Floating point operations of the dense lists and the routed chunks. */
+/**
+ * What the dense lists and the routed chunks cost, in floating point operations at the rate of the dense ones. Chosen
+ * chunks cost more: each is fetched and packed for the few rows that chose it. So do scores, which picks go with.
+ */
 function workOf(q: TensorInfo, a: AttentionAttributes): number {
-  const pairs =
-    a.queryChunk * a.keyChunk * (a.visible.chunks.length + a.topK * (a.visible.offsets.length - 1));
-  return 4 * q.shape[0]! * q.shape[2]! * pairs;
+  const chunks = a.visible.offsets.length - 1;
+  const pairs = a.queryChunk * a.keyChunk * (a.visible.chunks.length + 2.5 * a.topK * chunks);
+  const scored = a.topK > 0 ? a.queryChunk * (a.candidates?.chunks.length ?? 0) : 0;
+  return 4 * q.shape[0]! * q.shape[2]! * (pairs + scored);
 }
 
 defineKernel<AttentionInputs & { pooled?: TensorInfo; gate?: TensorInfo }, AttentionAttributes>(

@@ -15,7 +15,7 @@ struct ForwardBlock {
 
 struct ChosenChunks {
   enum {
-    AHEAD = 3,    // chunks on their way from memory while one is computed
+    AHEAD = 6,    // chunks on their way from memory while one is computed
     MOST = 2048,  // scores of a row
   };
   float* s;                          // [ATTN_ROWS][top][tokens of a chunk]
@@ -38,10 +38,12 @@ struct ChosenChunks {
     const float* q[ATTN_ROWS];
     float* to[ATTN_ROWS];
     Panel panels[ATTN_PANELS];
-    for (long c = 0; c < AHEAD && c < count; c++) source.prefetch_keys(chunks[c] * tokens, tokens);
     long at = 0;
     for (long c = 0; c < count; c++) {
-      if (c + AHEAD < count) source.prefetch_keys(chunks[c + AHEAD] * tokens, tokens);
+      // Values follow the last keys.
+      const long next = c + AHEAD;
+      if (next < count) source.prefetch_keys(chunks[next] * tokens, tokens);
+      else if (next - count < count) source.prefetch_values(chunks[next - count] * tokens, tokens);
       starts[c] = (int32_t)at;
       long m = 0;
       for (int32_t i = groups.head[chunks[c]]; i >= 0; i = groups.next[i], m++) {
@@ -119,12 +121,15 @@ struct ChosenChunks {
       }
     }
   }
-  // picked: [rows][top], -1 where a row has fewer; list: all that could be picked; counts: per chunk, may be null.
-  ZT_INLINE void attend(ForwardBlock& block, long rows, Groups& groups, const int32_t* list, long n, const int32_t* picked,
-                        KeySource& source, float scale, long direct_rows, float* counts) {
+  // Which of a list were chosen; the first of them are asked for.
+  ZT_INLINE void begin(const Groups& groups, const int32_t* list, long n, const KeySource& source) {
     count = groups.chosen(list, n, chunks);
+    for (long c = 0; c < AHEAD && c < count; c++) source.prefetch_keys(chunks[c] * tokens, tokens);
+  }
+  // picked: [rows][top], -1 where a row has fewer; counts: per chunk, may be null.
+  ZT_INLINE void attend(ForwardBlock& block, long rows, Groups& groups, const int32_t* picked, KeySource& source,
+                        float scale, long direct_rows, float* counts) {
     score(block, groups, source, scale, direct_rows, counts);
-    for (long c = 0; c < AHEAD && c < count; c++) source.prefetch_values(chunks[c] * tokens, tokens);
     for (long r = 0; r < rows; r++) {
       long used = 0;
       while (used < top && picked[r * top + used] >= 0) used++;

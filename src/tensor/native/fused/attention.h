@@ -131,17 +131,8 @@ static void attention(const double* x, Team& team) {
       const long chunk = u / per, r0 = chunk * a.query_chunk + u % per * ATTN_ROWS;
       const long end = (chunk + 1) * a.query_chunk, n = end - r0 < ATTN_ROWS ? end - r0 : (long)ATTN_ROWS;
       const long at = (b * a.queries + r0) * a.width + h * a.d;
-      lanes.begin(q + at, a.width, n);
-      PanelWalk walk;
       long count;
-      const int32_t* list = a.visible.list(chunk, count);
-      walk.start(list, count, a.key_chunk);
-      // What comes next is on its way meanwhile: the rows of a head lie too far apart to be fetched unasked.
-      const bool ahead = u == last - 1 && bh + 1 < (to - 1) / parts + 1;
-      const long next = ((bh + 1) / a.heads * a.capacity * a.heads + (bh + 1) % a.heads) * a.d;
-      lanes.attend(source, walk, a.scale, ahead ? k + next : 0, ahead ? v + next : 0);
-      lane_rows(lanes.o, n, a.d, block.o);
-      for (long i = 0; i < n; i++) block.m[i] = lanes.m[i], block.l[i] = lanes.l[i];
+      const int32_t* list = 0;
       if (a.top > 0) {
         pack_rows(q + at, a.width, n, n, a.d, a.dp, rows);
         for (long i = 0; bf16 && i < n; i++) words_along(block.q[i], a.d, block.words[i]);
@@ -149,11 +140,26 @@ static void attention(const double* x, Team& team) {
         if (gate_room) pack_rows(gate + at, a.width, n, n, a.d, a.dp, gate_room);
         router.pick(gate_rows, a.dp, n, pooled + b * pooled_rows * a.width + h * a.d, a.width, a.d, list, count,
                     block.s, picks);
+        groups.fill(picks, n, a.top);
+        // The first chosen chunks are on their way while the visible ones are attended to.
+        if (side_by_side) chosen.begin(groups, list, count, source);
+      }
+      lanes.begin(q + at, a.width, n);
+      PanelWalk walk;
+      long seen;
+      const int32_t* shown = a.visible.list(chunk, seen);
+      walk.start(shown, seen, a.key_chunk);
+      // What comes next is on its way meanwhile: the rows of a head lie too far apart to be fetched unasked.
+      const bool ahead = u == last - 1 && bh + 1 < (to - 1) / parts + 1;
+      const long next = ((bh + 1) / a.heads * a.capacity * a.heads + (bh + 1) % a.heads) * a.d;
+      lanes.attend(source, walk, a.scale, ahead ? k + next : 0, ahead ? v + next : 0);
+      lane_rows(lanes.o, n, a.d, block.o);
+      for (long i = 0; i < n; i++) block.m[i] = lanes.m[i], block.l[i] = lanes.l[i];
+      if (a.top > 0) {
         float* c = counts ? counts + (bh * chunks + chunk) * a.key_chunks : 0;
         if (c && r0 == chunk * a.query_chunk)
           for (long j = 0; j < a.key_chunks; j++) c[j] = 0;
-        groups.fill(picks, n, a.top);
-        if (side_by_side) chosen.attend(block, n, groups, list, count, picks, source, a.scale, direct_rows, c);
+        if (side_by_side) chosen.attend(block, n, groups, picks, source, a.scale, direct_rows, c);
         for (long j = 0; j < count && !side_by_side; j++) {
           if (groups.head[list[j]] < 0) continue;
           // The next chunk that somebody chose lies anywhere: what computes on this one hides its way from memory.
