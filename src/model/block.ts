@@ -32,11 +32,13 @@ export interface BlockPass {
   readonly queriesFrom: number;
   /** Hand unrotated queries and keys to `attend` besides the rotated ones. */
   readonly withUnrotated: boolean;
+  /** Without: `k` comes as it is before rotation, for a cache that rotates. `withUnrotated` gives both all the same. */
+  readonly rotatesKeys: boolean;
   /** Self-attention over whatever the caller lets these queries see. */
   attend(projected: Projected): Tensor;
 }
 
-/** Queries of the chunks `queriesFrom`.., keys and values of all, [B, tokens, D]; q and k normalised and rotated. */
+/** Queries of the chunks `queriesFrom`.., keys and values of all, [B, tokens, D]; q and k normalised, q rotated, k if asked for. */
 export interface Projected {
   readonly q: Tensor;
   readonly k: Tensor;
@@ -82,7 +84,7 @@ export function wanBlock(weights: BlockWeights, x: Tensor, pass: BlockPass): Ten
     const k = rotate(unrotated.k, rope.cos, rope.sin, heads);
     projected = { q: rotate(unrotated.q, cos, sin, heads), k, v, unrotated };
   } else {
-    const k = normRope(keys, normK, rope.cos, rope.sin, heads);
+    const k = pass.rotatesKeys ? normRope(keys, normK, rope.cos, rope.sin, heads) : rmsNorm(keys, normK);
     projected = { q: normRope(queries, normQ, cos, sin, heads), k, v };
   }
   const seen = dense("self_attn.o", pass.attend(projected));

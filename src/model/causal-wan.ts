@@ -172,7 +172,9 @@ function view(
     if (!found) throw new Error(`internal: the model has no weight ${name}`);
     return found;
   };
-  const shape = { layers: config.layers, dim: config.dim, chunkTokens: tokens };
+  // Keys that are turned later are averaged then.
+  const averagesKeys = policy.topK > 0 && (maxDistance === undefined || policy.gate === "pre-rope");
+  const shape = { layers: config.layers, dim: config.dim, chunkTokens: tokens, averagesKeys };
 
   const requireChunks = (what: string, x: Tensor): number => {
     const [, total, h, w, c] = x.shape;
@@ -333,15 +335,11 @@ function view(
       text: condition.tokens,
       rope: tables.at(chunks.map((_, i) => turnedPosition(first + i, base ?? 0))),
       outputFrom: chunks.length - 1,
-      withUnrotated: policy.gate === "pre-rope" || maxDistance !== undefined,
+      withUnrotated: policy.gate === "pre-rope",
+      rotatesKeys: base === undefined,
       attend(layer, projected, from) {
         const { k, v, unrotated } = projected;
-        cache.write(
-          layer,
-          base === undefined ? k : unrotated!.k,
-          v,
-          policy.gate === "pre-rope" ? unrotated!.k : k,
-        );
+        cache.write(layer, base === undefined ? k : (unrotated?.k ?? k), v, unrotated?.k);
         const turned = base === undefined ? undefined : cache.turned(layer, first, base, turn);
         const shown = lists.slice(from);
         const pooledKeys = turned && policy.gate !== "pre-rope" ? turned.pooled : cache.pooled(layer);

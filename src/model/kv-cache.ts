@@ -1,6 +1,6 @@
 /**
  * The key/value memory behind a history. One buffer per batch of histories holds, per layer, contiguous keys and values
- * [B, capacity, D] (and mean keys per chunk where a policy routes). Histories are immutable prefixes of it:
+ * [B, capacity, D] (and mean keys per chunk where a policy routes by keys that stay as they are). Histories are immutable prefixes of it:
  *
  *   buffer   | c0 | c1 | c2 | c3 |    |    |
  *   h1         ^----------^                       3 chunks: not the longest, copies before it writes
@@ -21,13 +21,15 @@ export interface KvShape {
   readonly layers: number;
   readonly dim: number;
   readonly chunkTokens: number;
+  /** Whether the mean keys of every chunk are kept. */
+  readonly averagesKeys: boolean;
 }
 
 interface KvBuffer {
   /** Per layer; [B, capacity * chunkTokens, D]. */
   readonly keys: Tensor[];
   readonly values: Tensor[];
-  /** [B, capacity, D], empty unless the policy routes. */
+  /** [B, capacity, D], empty unless mean keys are kept. */
   readonly pooled: Tensor[];
   readonly turned: TurnedKeys;
   /** Chunks that fit. */
@@ -129,7 +131,7 @@ function prefix(
       const size = kept.length + chunks;
       const most = 2 * (policy.span.first + policy.span.last) + 2;
       const roomy = Math.min(most, Math.max(8, 2 * kept.length));
-      moveTo(copyOf(shape, policy, batch, buffer, slots, kept, Math.max(size, roomy)), kept);
+      moveTo(copyOf(shape, batch, buffer, slots, kept, Math.max(size, roomy)), kept);
     },
     write(layer: number, k: Tensor, v: Tensor, gateKeys: Tensor = k) {
       const target = live();
@@ -203,7 +205,7 @@ function prefix(
       const joined: KvBuffer = {
         keys: layers.map((layer) => pack((part) => part.keys(layer), shape.chunkTokens)),
         values: layers.map((layer) => pack((part) => part.values(layer), shape.chunkTokens)),
-        pooled: policy.topK > 0 ? layers.map((layer) => pack((part) => part.pooled(layer)!, 1)) : [],
+        pooled: shape.averagesKeys ? layers.map((layer) => pack((part) => part.pooled(layer)!, 1)) : [],
         turned: turnedKeys(shape.chunkTokens),
         capacity,
         prefixes: new Set(),
@@ -249,8 +251,7 @@ function tensorsOf({ keys, values, pooled, turned }: KvBuffer): Tensor[] {
 
 /** A buffer of `capacity` chunks that starts with the kept slots of another. */
 function copyOf(
-  { layers, dim, chunkTokens }: KvShape,
-  policy: HistoryPolicy,
+  { layers, dim, chunkTokens, averagesKeys }: KvShape,
   batch: number,
   source: KvBuffer | undefined,
   slots: readonly number[],
@@ -272,7 +273,7 @@ function copyOf(
   return {
     keys: all(source?.keys, chunkTokens),
     values: all(source?.values, chunkTokens),
-    pooled: policy.topK > 0 ? all(source?.pooled, 1) : [],
+    pooled: averagesKeys ? all(source?.pooled, 1) : [],
     turned: turnedKeys(chunkTokens),
     capacity,
     prefixes: new Set(),

@@ -26,6 +26,8 @@ export interface NetworkPass {
   readonly outputFrom: number;
   /** Hand unrotated queries and keys to `attend` as well. */
   readonly withUnrotated?: boolean;
+  /** Hand keys to `attend` as they are before rotation if false; default true. */
+  readonly rotatesKeys?: boolean;
   /** q holds the chunks from `queriesFrom` on, k and v those of the whole pass. */
   attend(layer: number, projected: Projected, queriesFrom: number): Tensor;
 }
@@ -70,6 +72,7 @@ export function networkVelocity(config: CausalWanConfig, weight: WeightLookup, p
       rope: pass.rope,
       queriesFrom,
       withUnrotated: pass.withUnrotated ?? false,
+      rotatesKeys: pass.rotatesKeys ?? true,
       attend: (projected) => pass.attend(layer, projected, queriesFrom),
     });
   }
