@@ -170,15 +170,30 @@ static void gemm_part(const Gemm& g, long m0, long m1, long n0, long n1, Team& t
 // By this thread alone: for use inside fused kernels.
 static void gemm_serial(const Gemm& g, Team& team) { gemm_part(g, 0, g.m, 0, g.n, team); }
 
-// `step`: how far on the rows lie that this thread probably takes next.
-static ZT_INLINE void block_of_rows(const Gemm& g, const PackedBlocks& blocks, long m0, long m1, float* pa, long step) {
-  const long rows = m0 + step < g.m ? (g.m - m0 - step < MC ? g.m - m0 - step : (long)MC) : 0;
+// The rows of a product as items for a team: whole blocks, and small ones at the end, so that all are through at once.
+struct Rows {
+  long m, whole, small;
+  ZT_INLINE Rows(long rows, int count) : m(rows), whole(rows / MC), small(MC) {
+    if (count > 1) whole = whole > 2L * count ? whole - 2L * count : 0, small = MC / 4;
+  }
+  ZT_INLINE long items() const { return whole + (m - whole * MC + small - 1) / small; }
+  // Where item i begins; m beyond the last.
+  ZT_INLINE long begin(long i) const {
+    const long at = i < whole ? i * MC : whole * MC + (i - whole) * small;
+    return at < m ? at : m;
+  }
+};
+
+// Item i; `step` items on is what this thread probably takes next.
+static ZT_INLINE void block_of_rows(const Gemm& g, const PackedBlocks& blocks, const Rows& split, long i, long step, float* pa) {
+  const long m0 = split.begin(i), m1 = split.begin(i + 1), next = split.begin(i + step);
+  const long rows = split.begin(i + step + 1) - next;
   for (long jc = 0; jc < g.n; jc += NC)
     for (long pc = 0; pc < g.k; pc += blocks.depth) {
       const long k = g.k - pc < blocks.depth ? g.k - pc : blocks.depth;
       Area after;
       if (pc + k < g.k) after = area_of_a(g, m0, m1 - m0, pc + k, g.k - pc - k < k ? g.k - pc - k : k);
-      else if (rows > 0) after = area_of_a(g, m0 + step, rows, 0, g.k < blocks.depth ? g.k : blocks.depth);
+      else if (rows > 0) after = area_of_a(g, next, rows, 0, g.k < blocks.depth ? g.k : blocks.depth);
       gemm_block(g, m0, m1, jc, g.n - jc < NC ? g.n - jc : (long)NC, pc, k, blocks.block(jc, pc), pa, after);
     }
 }
@@ -189,9 +204,8 @@ static void gemm_shared(const Gemm& g, const PackedBlocks& blocks, Team& team) {
   team.barrier();
   char* mark = team.mark();
   float* pa = team.scratch((size_t)KC * (MC + MR));
-  team.each((g.m + MC - 1) / MC, [&](long i) {
-    block_of_rows(g, blocks, i * MC, (i + 1) * MC < g.m ? (i + 1) * MC : g.m, pa, team.count * MC);
-  });
+  const Rows rows(g.m, team.count);
+  team.each(rows.items(), [&](long i) { block_of_rows(g, blocks, rows, i, team.count, pa); });
   team.release(mark);
 }
 
@@ -271,12 +285,12 @@ static void gemm_many(const Gemm* g, long count, Team& team) {
   team.barrier();
   char* mark = team.mark();
   float* pa = team.scratch((size_t)KC * (MC + MR));
-  team.each((m + MC - 1) / MC, [&](long r) {
-    const long m0 = r * MC, m1 = m0 + MC < m ? m0 + MC : m;
+  const Rows rows(m, team.count);
+  team.each(rows.items(), [&](long r) {
     const float* packed = at;
     for (long i = 0; i < count; i++) {
       const PackedBlocks blocks = {g[i], depth, (float*)packed};
-      block_of_rows(g[i], blocks, m0, m1, pa, team.count * MC);
+      block_of_rows(g[i], blocks, rows, r, team.count, pa);
       packed += blocks.size();
     }
   });
