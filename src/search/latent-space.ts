@@ -11,7 +11,7 @@
 import type { Condition, Denoiser } from "../diffusion/denoiser.ts";
 import { type Meter, meter, metered } from "../diffusion/nfe.ts";
 import { dataFrom } from "../diffusion/path.ts";
-import { type Solver, sdeDpmSolver } from "../diffusion/solvers.ts";
+import { type Solver, type SolverMemory, sdeDpmSolver } from "../diffusion/solvers.ts";
 import { type Schedule, shiftedSchedule } from "../diffusion/timesteps.ts";
 import type { HistoryPolicy } from "../model/history-policy.ts";
 import { withHistory } from "../model/with-history.ts";
@@ -114,11 +114,11 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
 
   /** The rows of a tensor, in memory of their own: a kept candidate must not keep its whole batch alive. */
   async function rowsOf(tensor: Tensor, part: "states" | "decode"): Promise<Float32Array[]> {
-    // A backend computes at the latest now: what it takes belongs to whom the tensor is from.
+    // A backend computes at the latest now. What it takes, and to take a batch apart, belongs to whom the tensor is from.
     const data = (await watch.time(part, () => tensor.data())) as Float32Array;
     const rows = tensor.shape[0]!;
     const size = data.length / rows;
-    return watch.time("states", () =>
+    return watch.time(part, () =>
       Array.from({ length: rows }, (_, row) => data.slice(row * size, (row + 1) * size)),
     );
   }
@@ -160,14 +160,25 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
       from > 0
         ? watch.time("states", () => upload(batch.map((c) => c.xt!)))
         : drawn((c, out) => genomeNoise(c.seed, c.genome, chunk, out));
-    let x0 = from > 0 ? watch.time("states", () => upload(batch.map((c) => c.x0!))) : undefined;
+    let x0: Tensor | undefined;
+    /** What the solver may remember of the step before; a candidate's own is brought up only where a solver asks. */
+    const memoryOf = (index: number): SolverMemory | undefined => {
+      if (x0) return { x0, t: schedule[index - 1]! };
+      if (index === 0 || index > from) return undefined;
+      return {
+        get x0() {
+          return watch.time("states", () => upload(batch.map((c) => c.x0!)));
+        },
+        t: schedule[index - 1]!,
+      };
+    };
     try {
       for (let index = from; index < until; index++) {
         signal?.throwIfAborted();
-        const next = watch.time("solver", () =>
-          tf.tidy(() => {
+        const next = watch.time("solver", () => {
+          const result = tf.tidy(() => {
             let first: Tensor | undefined;
-            const result = solver.step(xt, {
+            const step = solver.step(xt, {
               schedule,
               index,
               velocity(x, t) {
@@ -176,16 +187,17 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
                 return v;
               },
               noise: () => drawn((c, out) => stepNoise(c, chunk, index, out)),
-              memory: x0 && { x0, t: schedule[index - 1]! },
+              memory: memoryOf(index),
             });
             const isSeen = index === until - 1 && !isDone;
             const predicted =
-              result.memory?.x0 ?? (isSeen ? dataFrom(xt, first!, schedule[index]!) : undefined);
-            return { xt: result.xt, ...(predicted && { x0: predicted }) };
-          }),
-        );
-        xt.dispose();
-        x0?.dispose();
+              step.memory?.x0 ?? (isSeen ? dataFrom(xt, first!, schedule[index]!) : undefined);
+            return { xt: step.xt, ...(predicted && { x0: predicted }) };
+          });
+          xt.dispose();
+          x0?.dispose();
+          return result;
+        });
         ({ xt, x0 } = next);
         const others = turn();
         if (others) await others;

@@ -30,7 +30,8 @@ export function noisy(
 function fingerprint(video: Video): [number, number] {
   const words = new Uint32Array(video.data.buffer, video.data.byteOffset, video.data.length);
   let [a, b] = [0x811c9dc5, 0x01000193];
-  for (const word of words) {
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
     a = Math.imul(a ^ word, 0x01000193) >>> 0;
     b = Math.imul((b + word) ^ (a >>> 15), 0x85ebca6b) >>> 0;
   }
