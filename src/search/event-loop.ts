@@ -5,9 +5,9 @@
  * the piece in which it came, or `every` later.
  */
 
-/** @param every milliseconds of work between two turns; default 30, two frames of a screen */
+/** @param every milliseconds of work between two turns; default 50, less than a hand notices */
 export function eventLoopTurns({
-  every = 30,
+  every = 50,
 }: {
   readonly every?: number;
 } = {}): () => Promise<void> | undefined {

@@ -206,7 +206,7 @@ export async function search(
         ...(failure !== undefined && { failure }),
       };
     });
-    const scored = compared(by, judged).map((score, i) => ({ ...judged[i]!, score }));
+    const scored = by.ensemble ? compared(by, judged).map((score, i) => ({ ...judged[i]!, score })) : judged;
     for (const { candidate, score, failure } of scored) {
       const { lineage, chunk, step } = candidate;
       happened({
