@@ -95,6 +95,8 @@ describe("types and special values", () => {
         tf.all(tf.tensor1d([1, 0], "bool")).reshape([1]),
       ]),
     "bool sum": () => tf.sum(tf.tensor1d([1, 0, 1], "bool")),
+    "bool concat of rows": () =>
+      tf.concat([tf.tensor([1, 0, 0, 1, 1, 1, 0, 1, 0], [9, 1], "bool"), tf.ones([9, 3], "bool")], 1),
     "bool concat": () => tf.concat([tf.tensor1d([1, 0], "bool"), tf.tensor1d([1], "bool")]),
     "bool equal": () => tf.equal(tf.tensor1d([1, 0], "bool"), tf.tensor1d([1, 1], "bool")),
     "cast to int": () => tf.cast(tf.tensor1d([1.9, -1.9, 0.4]), "int32"),
@@ -143,6 +145,9 @@ describe("types and special values", () => {
     );
     expect(() => tf.gatherND(tf.tensor1d([1, 2]), tf.tensor2d([[-1]], [1, 1], "int32"))).toThrow(
       "Cannot gather as index 0 of a row must be in [0, 1]: got -1.",
+    );
+    expect(() => tf.split(tf.ones([9, 7]), [10, -3], 1)).toThrow(
+      "Cannot split axis 1 of [9,7] as no part may be smaller than 0: got [10,-3]. Give sizes that add up to 7.",
     );
     expect(() => tf.matMul(tf.ones([2, 3]), tf.ones([2, 3]))).toThrow();
   });

@@ -244,7 +244,27 @@ export const plainCases: PlainCase[] = [
     ],
     (...x) => tf.concat(x, 0),
   ),
+  c(
+    "concat of many rows",
+    [
+      [3, 11, 4],
+      [3, 11, 35],
+      [3, 11, 0],
+      [3, 11, 1],
+    ],
+    (...x) => tf.concat(x, -1),
+  ),
+  c(
+    "concat in the middle",
+    [
+      [9, 2, 3],
+      [9, 5, 3],
+    ],
+    (...x) => tf.concat(x, 1),
+  ),
   c("split", [[3, 6]], (x) => tf.split(x!, [1, 3, 2], 1)),
+  c("split of many rows", [[3, 11, 40]], (x) => tf.split(x!, [4, 35, 0, 1], -1)),
+  c("split in the middle", [[9, 8, 3]], (x) => tf.split(x!, 4, 1)),
   c(
     "stack",
     [

@@ -144,6 +144,45 @@ defineKernel<{ x: TensorInfo }, StridedSliceAttributes>("StridedSlice", (backend
   return shaped;
 });
 
+/** From so many rows on, all parts go in one call, shared out by rows. */
+const LEAST_ROWS = 8;
+/** What an engine's call takes of parts. */
+const MOST_PARTS = 1024;
+
+/** Copies the whole's slices along an axis to the parts, or the parts into the whole. */
+function moveParts(
+  backend: EngineBackend,
+  whole: TensorInfo,
+  at: number,
+  parts: readonly TensorInfo[],
+  join: boolean,
+): void {
+  const rows = sizeOf(whole.shape.slice(0, at));
+  if (sizeOf(whole.shape) === 0) return;
+  const isOneType = parts.every(({ dtype }) => dtype === whole.dtype);
+  if (isOneType && rows >= LEAST_ROWS && parts.length <= MOST_PARTS) {
+    backend.call(
+      "part_rows",
+      sizeOf(whole.shape) * 4,
+      bytesPerElement(whole.dtype),
+      rows,
+      parts.length,
+      join,
+      whole,
+      ...parts.flatMap((part) => [sizeOf(part.shape) / rows, part]),
+    );
+    return;
+  }
+  const ofWhole = strides(whole.shape);
+  let offset = 0;
+  for (const part of parts) {
+    const ofPart = strides(part.shape);
+    if (join) copy(backend, part, whole, { sizes: part.shape, from: ofPart, to: ofWhole, toOffset: offset });
+    else copy(backend, whole, part, { sizes: part.shape, from: ofWhole, to: ofPart, fromOffset: offset });
+    offset += part.shape[at]! * ofWhole[at]!;
+  }
+}
+
 defineKernel<TensorInfo[], { axis: number }>("Concat", (backend, inputs, { axis }) => {
   const all = inputs as TensorInfo[];
   if (!all.every(plain))
@@ -160,12 +199,7 @@ defineKernel<TensorInfo[], { axis: number }>("Concat", (backend, inputs, { axis 
   const parts = all.filter((t) => sizeOf(t.shape) > 0);
   if (parts.length === 1) return backend.alias(parts[0]!, shape);
   const out = backend.output(shape, all[0]!.dtype);
-  const to = strides(shape);
-  let offset = 0;
-  for (const t of parts) {
-    copy(backend, t, out, { sizes: t.shape, from: strides(t.shape), to, toOffset: offset });
-    offset += t.shape[at]! * to[at]!;
-  }
+  moveParts(backend, out, at, parts, true);
   return out;
 });
 
@@ -174,14 +208,21 @@ defineKernel<{ x: TensorInfo }, { numOrSizeSplits: number | number[]; axis: numb
   (backend, { x }, { numOrSizeSplits, axis }) => {
     const at = tf.util.parseAxisParam(axis, x.shape)[0]!;
     const sizes = tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, at);
+    if (sizes.some((size) => size < 0)) {
+      throw new RangeError(
+        `Cannot split axis ${at} of [${x.shape}] as no part may be smaller than 0: got [${sizes}]. Give sizes that add up to ${x.shape[at]}.`,
+      );
+    }
+    const shapes = sizes.map((size) => [...x.shape.slice(0, at), size, ...x.shape.slice(at + 1)]);
+    if (plain(x)) {
+      const parts = shapes.map((shape) => backend.output(shape, x.dtype));
+      moveParts(backend, x, at, parts, false);
+      return parts;
+    }
     const begin = new Array<number>(x.shape.length).fill(0);
-    return sizes.map((size) => {
-      const shape = x.shape.slice();
-      shape[at] = size;
-      const part = plain(x)
-        ? slice(backend, x, begin, shape)
-        : (runOnCpu("Slice", backend, { x }, { begin: begin.slice(), size: shape }) as TensorInfo);
-      begin[at] = begin[at]! + size;
+    return shapes.map((size) => {
+      const part = runOnCpu("Slice", backend, { x }, { begin: begin.slice(), size }) as TensorInfo;
+      begin[at] = begin[at]! + size[at]!;
       return part;
     });
   },

@@ -1,5 +1,5 @@
-// Kernels that move elements without changing them: one strided copy serves transpose, slice, concat, pad, tile,
-// reverse and broadcast.
+// Kernels that move elements without changing them: one strided copy serves transpose, slice, pad, tile, reverse and
+// broadcast; concat and split of rows move all parts at once.
 #pragma once
 #include "../simd.h"
 
@@ -62,6 +62,28 @@ static void copy(const double* x, Team& team) {
   else copy_run<uint32_t>(x, team);
 }
 
+// bytes of an element, rows, parts, whether to join, whole, then per part: elements of its row, part. Every row of the
+// whole is the rows of the parts, one after the other: what joins them along an axis, or takes them apart.
+static void part_rows(const double* x, Team& team) {
+  const long bytes = (long)x[0], rows = (long)x[1], parts = (long)x[2];
+  const bool join = x[3] != 0;
+  char* whole = ptr<char>(x[4]);
+  const double* part = x + 5;
+  long width = 0, from, to;
+  for (long p = 0; p < parts; p++) width += (long)part[2 * p] * bytes;
+  team.range(rows, from, to);
+  for (long r = from; r < to; r++) {
+    char* at = whole + r * width;
+    for (long p = 0; p < parts; p++) {
+      const long n = (long)part[2 * p] * bytes;
+      char* piece = ptr<char>(part[2 * p + 1]) + r * n;
+      if (join) __builtin_memcpy(at, piece, n);
+      else __builtin_memcpy(piece, at, n);
+      at += n;
+    }
+  }
+}
+
 }  // namespace ZT_NS
 
-#define ZT_MOVEMENT_OPS(X) X(copy)
+#define ZT_MOVEMENT_OPS(X) X(copy) X(part_rows)
