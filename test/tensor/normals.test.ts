@@ -14,7 +14,7 @@ function pair(key: PhiloxKey, length: number): [fast: Float32Array, slow: Float3
 }
 
 it("millions of normals have the bits of the reference", () => {
-  // One in 3,000 values is in doubt and computed by the reference itself, so both ways are gone thousands of times.
+  // Half a percent is in doubt and computed by the reference itself, so both ways are gone thousands of times.
   for (const key of [
     [0, 0],
     [0xffffffff, 0xffffffff],
