@@ -5,7 +5,7 @@
  * "bookkeeping" is all that plain sampling of the same candidates in the same batches would not do: copies of KV caches
  * for branches and regrouped batches, states brought down and up again at stops, lineages, events, records, turns of the
  * event loop, and whatever has no name. What plain sampling does as well is shown apart (network, the solver's
- * arithmetic, noise, decoding), and so is the verifier, which here costs next to nothing, and the pauses of the garbage
+ * arithmetic, noise, decoding), and so is the verifier, which here costs nothing (beside it the same with the world's oracle), and the pauses of the garbage
  * collector between these pieces: V8 takes them when the event loop turns, for what the network and the noise have left
  * behind. "all but network, codec and verifier" adds to the bookkeeping what plain sampling has beside those three: noise,
  * the solver's arithmetic and these pauses. All of it is timed inside the same searches, so that a busy machine slows
@@ -15,6 +15,7 @@
 import { type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
 import { CausalWan } from "../../model/causal-wan.ts";
 import { device, useDevice } from "../../tensor/device.ts";
+import { oracle } from "../../verify/oracle.ts";
 import type { Verifier } from "../../verify/verifier.ts";
 import { worldCodec } from "../../video/pca-codec.ts";
 import { evoSearch } from "../evo-search.ts";
@@ -94,21 +95,25 @@ export async function bench({
   ];
   const collector = watchCollector();
   tell("warming up");
-  for (const [, strategy] of strategies) await search(space(16), strategy, { verifier: firstPixel(untimed) });
+  for (const [, strategy] of strategies) await search(space(16), strategy, { verifier: firstPixel });
+  /** Shares of the wall time of one search. */
+  const sharesOf = async (strategy: SearchStrategy, judge: Verifier, seed: number) => {
+    const watch = stopwatch();
+    const started = performance.now();
+    await search(space(16, watch), strategy, { verifier: timed(judge, watch), seed });
+    const whole = performance.now() - started;
+    const times: Record<string, number> = Object.fromEntries(watch.read());
+    times["collector"] = await collector.between(watch, started, started + whole);
+    const named = [...plain, "collector"].reduce((sum, part) => sum + (times[part] ?? 0), 0);
+    const strict = whole - (times["network"] ?? 0) - (times["decode"] ?? 0) - (times["verifier"] ?? 0);
+    const all = { ...times, bookkeeping: whole - named, strict };
+    return Object.fromEntries(Object.entries(all).map(([part, ms]) => [part, ms / whole]));
+  };
   for (const [name, strategy] of strategies) {
-    const share = await repeated(async (seed) => {
-      const watch = stopwatch();
-      const started = performance.now();
-      await search(space(16, watch), strategy, { verifier: firstPixel(watch), seed });
-      const whole = performance.now() - started;
-      const times: Record<string, number> = Object.fromEntries(watch.read());
-      times["collector"] = await collector.between(watch, started, started + whole);
-      const named = [...plain, "collector"].reduce((sum, part) => sum + (times[part] ?? 0), 0);
-      const strict = whole - (times["network"] ?? 0) - (times["decode"] ?? 0) - (times["verifier"] ?? 0);
-      const all = { ...times, bookkeeping: whole - named, strict };
-      return Object.fromEntries(Object.entries(all).map(([part, ms]) => [part, ms / whole]));
-    });
+    const share = await repeated((seed) => sharesOf(strategy, firstPixel, seed));
+    const judged = await repeated((seed) => sharesOf(strategy, oracle(), seed));
     ratios[`bookkeeping ${name}`] = share("bookkeeping");
+    ratios[`bookkeeping ${name}, judged by the oracle`] = judged("bookkeeping");
     const percent = (part: string, what = part): SearchBenchRow => ({
       work: `${name}: ${what}, share of wall time`,
       value: 100 * share(part),
@@ -121,6 +126,16 @@ export async function bench({
       ...plain.slice(0, -1).map((part) => percent(part)),
       percent("collector", "garbage collection between these"),
       percent("strict", "all but network, codec and verifier"),
+      {
+        work: `${name}, judged by the oracle: bookkeeping, share of wall time`,
+        value: 100 * judged("bookkeeping"),
+        unit: "%",
+      },
+      {
+        work: `${name}, judged by the oracle: verifier, share of wall time`,
+        value: 100 * judged("verifier"),
+        unit: "%",
+      },
     );
   }
 
@@ -131,7 +146,7 @@ export async function bench({
     const rate = await repeated(async (seed) => {
       const started = performance.now();
       await search(space(batchSize), linearSearch({ n: candidates }), {
-        verifier: firstPixel(untimed),
+        verifier: firstPixel,
         seed,
       });
       return { rate: (1000 * candidates) / (performance.now() - started) };
@@ -163,12 +178,14 @@ function watchCollector() {
   };
 }
 
-function firstPixel(watch: Stopwatch): Verifier {
-  return {
-    name: "first pixel",
-    score: (inputs) =>
-      watch.time("verifier", () => Promise.resolve(inputs.map(({ video }) => video.data[0]!))),
-  };
+/** Costs nothing, so that all other shares are as large as they can be. */
+const firstPixel: Verifier = {
+  name: "first pixel",
+  score: (inputs) => Promise.resolve(inputs.map(({ video }) => video.data[0]!)),
+};
+
+function timed(verifier: Verifier, watch: Stopwatch): Verifier {
+  return { ...verifier, score: (...inputs) => watch.time("verifier", () => verifier.score(...inputs)) };
 }
 
 /** What eight branches hold, and what a fork adds before it is advanced. */
