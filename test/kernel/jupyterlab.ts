@@ -3,12 +3,12 @@
  * opens notebooks in headless Chromium, and drives them as a user would.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { findChromium } from "../../kernel/cli/doctor.ts";
 import { findJupyterLab, startLab } from "../../kernel/cli/lab.ts";
+import { freePorts } from "../../kernel/client/free-ports.ts";
 import { packageRoot } from "../../kernel/package-root.ts";
 
 /** Where pictures go; ignored by git, kept by CI. */
@@ -80,7 +80,7 @@ export async function startJupyterLab({
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, JSON.stringify(values));
   }
-  const port = await freePort();
+  const [port] = await freePorts(1);
   const server = startLab(command, {
     folder: shown,
     stdio: "pipe",
@@ -258,17 +258,6 @@ async function answering(
     }
   }
   throw new Error(`Cannot reach JupyterLab at ${address}. It said:\n${log()}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
