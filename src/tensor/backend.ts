@@ -107,7 +107,12 @@ export function sizeOf(shape: readonly number[]): number {
 /** Sizes are rounded up to one of eight steps per power of two, so that at most 1/8 is wasted. */
 export function sizeClass(bytes: number): number {
   if (bytes <= 256) return 256;
-  const step = 2 ** Math.max(Math.floor(Math.log2(bytes - 1)) - 3, 6);
+  // A kernel of one op asks for it, so without logarithms where integers do.
+  if (bytes <= 2 ** 30) {
+    const step = 1 << Math.max(28 - Math.clz32(bytes - 1), 6);
+    return (bytes + step - 1) & -step;
+  }
+  const step = 2 ** (Math.floor(Math.log2(bytes - 1)) - 3);
   return Math.ceil(bytes / step) * step;
 }
 

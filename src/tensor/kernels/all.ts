@@ -1,4 +1,5 @@
 /** Registers every plain kernel of "native" and "wasm", the gradients that tfjs lacks, then fallbacks for the rest. */
+import "../dispatch.ts";
 import "./structure.ts";
 import "./elementwise.ts";
 import "./movement.ts";

@@ -17,7 +17,6 @@ export type FusedAttributes = Record<string, unknown>;
 /** The part of the tfjs engine that its typings keep private and that `tf.customGrad` is made of. */
 interface TapeEngine {
   readonly state: {
-    readonly profiling: boolean;
     readonly activeScope: { readonly track: Tensor[] } | null | undefined;
   };
   isTapeOn(): boolean;
@@ -30,24 +29,9 @@ interface TapeEngine {
 
 const tape = (): TapeEngine => tf.engine() as unknown as TapeEngine;
 
-/** Kernels that were found, by name and backend: tfjs makes a new key of both for every look. */
-const found = new Map<string, Map<string, Kernel>>();
-type Kernel = NonNullable<ReturnType<typeof tf.getKernel>>;
-
-function kernelOf(name: string): Kernel | undefined {
-  const backend = tf.getBackend();
-  const known = found.get(name)?.get(backend);
-  if (known !== undefined) return known;
-  const kernel = tf.getKernel(name, backend);
-  if (kernel == null) return undefined;
-  const byBackend = found.get(name) ?? new Map<string, Kernel>();
-  found.set(name, byBackend.set(backend, kernel));
-  return kernel;
-}
-
 /** Whether the active backend has a kernel of this name. */
 export function hasKernel(name: string): boolean {
-  return kernelOf(name) !== undefined;
+  return tf.getKernel(name, tf.getBackend()) != null;
 }
 
 /** Whether a gradient is being recorded: kernels need not write what only a backward pass would read. */
@@ -55,22 +39,10 @@ export function isRecording(): boolean {
   return tape().isTapeOn();
 }
 
-/**
- * Runs a fused kernel of the active backend; outputs in the order of the kernel. Where tfjs would only pass the call on,
- * it is left out: its bookkeeping costs as much as a small kernel.
- */
+/** Runs a fused kernel of the active backend; outputs in the order of the kernel. */
 export function runFused(name: string, inputs: FusedInputs, attributes: FusedAttributes = {}): Tensor[] {
-  const engine = tf.engine();
-  const kernel = kernelOf(name);
-  const isWatched = tape().isTapeOn() || tape().state.profiling || tf.env().getBool("DEBUG");
-  if (kernel === undefined || isWatched) {
-    const outputs = engine.runKernel(name, inputs, attributes as never) as Tensor | Tensor[];
-    return Array.isArray(outputs) ? outputs : [outputs];
-  }
-  const made = kernel.kernelFunc({ inputs, attrs: attributes as never, backend: engine.backend });
-  return (Array.isArray(made) ? made : [made]).map((info) =>
-    info instanceof tf.Tensor ? info : engine.makeTensorFromTensorInfo(info),
-  );
+  const outputs = tf.engine().runKernel(name, inputs, attributes as never) as Tensor | Tensor[];
+  return Array.isArray(outputs) ? outputs : [outputs];
 }
 
 /** The result of `forward`, like `tf.tidy` but without a scope of its own where there is one already. */
