@@ -17,6 +17,7 @@ import { render, renderResult } from "./render.ts";
 import { installStackTraces, rememberCell } from "./stack.ts";
 import { isStopping, reportOver, startWatchdog } from "./stdin.ts";
 import { failureOf } from "./traceback.ts";
+import { showWarning } from "./warnings.ts";
 
 /** Marks the end of a cell on fd 1 and 2; the front chose it, so that it can take it out of the text. */
 const MARKER = Buffer.from(`\u0000${process.argv.splice(2, 1)[0]}\u0000`);
@@ -174,6 +175,7 @@ listen("SIGINT", () => {}); // Interrupts come through the watchdog.
 listen("disconnect", () => process.exit(0));
 listen("unhandledRejection", (thrown) => reportStray("Unhandled rejection", thrown));
 listen("uncaughtException", (thrown) => reportStray("Uncaught", thrown));
+listen("warning", showWarning);
 installStackTraces();
 captureStreams();
 // Node's global console also feeds the inspector, which would keep the last thousand arguments alive.
