@@ -282,7 +282,11 @@ export class EngineBackend extends tf.KernelBackend {
   call(op: string, work: number, ...list: Argument[]): void {
     const engine = this.engine;
     const index = engine.ops.get(op);
-    if (index === undefined) throw new Error(`internal: the ${engine.name} engine has no kernel named ${op}`);
+    if (index === undefined) {
+      throw new Error(
+        `Cannot run ${op} as the ${engine.name} engine has no kernel of that name: it was built from older sources than this code. Run \`npm run build\`, then restart.`,
+      );
+    }
     const args = engine.args;
     if (list.length > args.length) {
       throw new RangeError(`internal: ${op} takes ${list.length} arguments, at most ${args.length} fit`);

@@ -2,7 +2,7 @@
  * Weights in safetensors files (format of huggingface/safetensors): read lazily through a file handle, so that a file
  * may be larger than memory, alone or sharded behind an index; written whole or not at all.
  */
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Dtype, decode, ELEMENT_BYTES, encodeFloats, tensorDtype } from "./safetensors-dtype.ts";
 import {
@@ -40,10 +40,21 @@ export interface SafetensorsFile {
 
 type ReadAt = (position: number, bytes: number) => Promise<Uint8Array>;
 
+function unreadable(path: string, found: string, cause?: unknown): SafetensorsError {
+  return new SafetensorsError(
+    `Cannot read ${path} as it must be a file of weights that can be opened: ${found}. Check the path.`,
+    { cause },
+  );
+}
+
 async function openFile(path: string): Promise<SafetensorsFile> {
-  const file = await open(path, "r");
+  const file: FileHandle = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
+    throw unreadable(path, cause.code === "ENOENT" ? "there is none" : cause.message, cause);
+  });
   try {
-    const fileBytes = (await file.stat()).size;
+    const found = await file.stat();
+    if (!found.isFile()) throw unreadable(path, "it is a folder or a device");
+    const fileBytes = found.size;
     const readAt: ReadAt = async (position, bytes) => {
       const out = new Uint8Array(bytes);
       let done = 0;

@@ -303,6 +303,6 @@ function notFinite(
   { indices, prompts }: { indices: Int32Array; prompts: readonly string[] },
   lastGood: string | undefined,
 ): string {
-  const kept = lastGood ? `The last good checkpoint is ${lastGood}.` : "No checkpoint was asked for.";
+  const kept = lastGood ? `The last good checkpoint is ${lastGood}.` : "There is no checkpoint yet.";
   return `Cannot go on training as the loss of step ${step} must be finite: got ${loss} on clips [${[...indices].join(", ")}] (${prompts.map((p) => JSON.stringify(p)).join(", ")}). ${kept} Look at these clips, or lower the learning rate.`;
 }

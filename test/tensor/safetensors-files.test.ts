@@ -304,6 +304,14 @@ describe("a broken file", () => {
     expect((failure as Error).message.startsWith(`Cannot read ${path} as `)).toBe(true);
   });
 
+  it("may also be none at all, or a folder", async () => {
+    const none = join(folder, "none.safetensors");
+    await expect(openSafetensors(none)).rejects.toThrow(
+      `Cannot read ${none} as it must be a file of weights that can be opened: there is none. Check the path.`,
+    );
+    await expect(openSafetensors(folder)).rejects.toThrow("it is a folder or a device. Check the path.");
+  });
+
   it("may be unaligned: such a file is sound", async () => {
     const data = new Uint8Array(new Float32Array([1.5, -2]).buffer);
     const header =

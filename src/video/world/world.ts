@@ -57,7 +57,9 @@ function make(prompt: string, r: Rng, shape: { numFrames: number; size: number; 
 
 function positiveInteger(value: number, what: string): void {
   if (!(Number.isInteger(value) && value >= 1)) {
-    throw new RangeError(`Cannot make a world: ${what} must be a positive integer, got ${value}.`);
+    throw new RangeError(
+      `Cannot make a world as ${what} must be a positive integer: got ${value}. Leave it out for the default.`,
+    );
   }
 }
 
@@ -74,7 +76,11 @@ export function world(options: WorldOptions = {}): World {
   positiveInteger(numClips, "numClips");
   positiveInteger(numFrames, "numFrames");
   positiveInteger(size, "size");
-  if (!(fps > 0)) throw new RangeError(`Cannot make a world: fps must be positive, got ${fps}.`);
+  if (!(fps > 0)) {
+    throw new RangeError(
+      `Cannot make a world as fps must be positive: got ${fps}. Leave it out for the default.`,
+    );
+  }
   if (scenes.length === 0) {
     throw new RangeError(`Cannot make a world without scenes. Choose from ${sceneNames.join(", ")}.`);
   }
