@@ -117,7 +117,10 @@ export const SHARED_BYTES = 16;
 
 /** File descriptors of the child. */
 export const FRAME_FD = 3;
-/** One for each life of the watchdog: a thread that ends closes its pipe. */
+/**
+ * One for each life of the watchdog. A thread that ends closes its pipe if it had come so far as to listen there; nobody
+ * else does that, as the number may be somebody else's by then.
+ */
 export const WATCHDOG_FDS: readonly number[] = [4, 6];
 
 /** Begins each frame, so that bytes of anybody else's are told from one. */

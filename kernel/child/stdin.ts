@@ -16,7 +16,8 @@ export interface InputOptions {
 }
 
 const shared = new Int32Array(new SharedArrayBuffer(SHARED_BYTES));
-let { port1: port, port2 } = new MessageChannel();
+/** This thread's end of the channel to the watchdog; at first to nobody. */
+let { port1: port } = new MessageChannel();
 const waiting = new Map<number, (value: string | null) => void>();
 let lastId = 0;
 
@@ -81,18 +82,33 @@ let events: WatchdogEvents = {
   onLoss: () => {},
 };
 
+const ALONE = "The stop button ends the process from now on, pressed twice; restart the kernel.";
+
 export function startWatchdog(given: WatchdogEvents): void {
   events = given;
   slots.look = look;
-  begin(0);
+  if (!begins(0)) events.onLoss(`The thread that stops cells cannot be started. ${ALONE}`);
 }
 
-/** Starts the watchdog for the `life`th time. */
-function begin(life: number): void {
+/** Starts the watchdog for the `life`th time; false where that is not possible. */
+function begins(life: number): boolean {
+  const fd = WATCHDOG_FDS[life];
+  if (fd === undefined) return false;
+  try {
+    begin(life, fd);
+    return true;
+  } catch {
+    return false; // No more threads or descriptors.
+  }
+}
+
+function begin(life: number, fd: number): void {
+  const { port1, port2 } = new MessageChannel();
+  port = port1;
   port.on("message", handle);
   port.unref();
   const worker = new Worker(fileURLToPath(new URL("./watchdog.js", import.meta.url)), {
-    workerData: { shared, port: port2, fd: WATCHDOG_FDS[life]! } satisfies WatchdogData,
+    workerData: { shared, port: port2, fd } satisfies WatchdogData,
     transferList: [port2],
   });
   worker.unref();
@@ -101,19 +117,10 @@ function begin(life: number): void {
     cause = error.message;
   });
   worker.on("exit", (code) => {
-    port.close();
+    port1.close(); // What it held of the front's lines, the front says again to the next watchdog.
     Atomics.store(shared, Shared.STOPPING, 0);
     const ended = `The thread that stops cells has ended (${cause || `exit code ${code}`})`;
-    const canBegin = life + 1 < WATCHDOG_FDS.length;
-    if (canBegin) {
-      ({ port1: port, port2 } = new MessageChannel());
-      begin(life + 1);
-    }
-    events.onLoss(
-      canBegin
-        ? `${ended}; another one has taken its place.`
-        : `${ended}. The stop button ends the process from now on, pressed twice; restart the kernel.`,
-    );
+    events.onLoss(begins(life + 1) ? `${ended}; another one has taken its place.` : `${ended}. ${ALONE}`);
   });
 }
 

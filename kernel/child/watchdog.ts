@@ -14,7 +14,7 @@ export interface WatchdogData {
   /** Cells named by `Shared`. */
   readonly shared: Int32Array;
   readonly port: MessagePort;
-  /** Where lines of the front arrive. */
+  /** Where lines of the front arrive, and it is told that they have been taken. */
   readonly fd: number;
 }
 
@@ -185,17 +185,23 @@ port.on("message", (note: WatchdogNote) => {
   }
 });
 
+/** A byte for each line taken, and one before: see `front/watchdog-lines.ts`. */
+const HEARD = ".";
 let text = "";
-const input = new Socket({ fd, readable: true, writable: false });
+const input = new Socket({ fd, readable: true, writable: true });
 input.setEncoding("utf8");
 input.on("data", (chunk: string) => {
   text += chunk;
   const lines = text.split("\n");
   text = lines.pop() ?? "";
-  for (const line of lines) take(JSON.parse(line) as WatchdogLine);
+  for (const line of lines) {
+    take(JSON.parse(line) as WatchdogLine);
+    input.write(HEARD);
+  }
 });
 const frontIsGone = (): void => {
   process.kill(process.pid, "SIGKILL");
 };
 input.on("close", frontIsGone);
 input.on("error", frontIsGone);
+input.write(HEARD); // From now on somebody listens here.

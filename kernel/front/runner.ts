@@ -44,8 +44,10 @@ const STUCK_MS = 1000;
 /** Time that the last attempt to stop the cell with its variables kept gets. */
 const LAST_CHANCE_MS = 300;
 
-const STUCK =
-  "\n[kernel] The cell does not stop: it is inside native code or a subprocess. Interrupt again to end the process (variables are lost).\n";
+const stuckBy = (cause: string): string =>
+  `\n[kernel] The cell does not stop: ${cause}. Interrupt again to end the process (variables are lost).\n`;
+const STUCK = stuckBy("it is inside native code or a subprocess");
+const UNHEARD = stuckBy("the thread that stops cells does not answer");
 
 const failure = (ename: string, evalue: string): Failure => ({
   ename,
@@ -132,7 +134,7 @@ export function runner({ language, child, warn, typeCheck: firstMode }: RunnerPa
       const now = performance.now();
       if (mine.interruptedAt === null) {
         mine.interruptedAt = now;
-        mine.stuck = setTimeout(() => warn(STUCK), STUCK_MS);
+        mine.stuck = setTimeout(() => warn(child.isHeard() ? STUCK : UNHEARD), STUCK_MS);
       } else if (now - mine.interruptedAt >= STUCK_MS) {
         setTimeout(() => {
           if (run !== mine) return;

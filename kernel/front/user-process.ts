@@ -1,7 +1,7 @@
 /** The process of the user's code: started, spoken to, stopped, and started again when it dies. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import type { Readable, Writable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import {
   type Command,
@@ -11,7 +11,9 @@ import {
   WATCHDOG_FDS,
   type WatchdogLine,
 } from "../child/frames.ts";
+import { guard } from "./guard.ts";
 import { type NativeOutput, nativeOutput } from "./native-output.ts";
+import { type WatchdogLines, watchdogLines } from "./watchdog-lines.ts";
 
 const ENTRY = fileURLToPath(new URL("../child/main.js", import.meta.url));
 
@@ -27,6 +29,8 @@ export interface UserProcess {
   send(command: Command): void;
   /** A line for the watchdog: arrives also while the main thread is busy. */
   warn(line: WatchdogLine): void;
+  /** The watchdog has taken all lines. Where it has not in a second, it hangs or is no more. */
+  isHeard(): boolean;
   /** All that native code wrote before the end of the last cell has been handed over. */
   nativeDrained(): Promise<void>;
   /** Stops reading output while clients are behind. */
@@ -39,8 +43,7 @@ export interface UserProcess {
 interface Running {
   readonly child: ChildProcess;
   readonly native: NativeOutput;
-  /** Pipes to the watchdog; the first is the one it listens to. */
-  readonly watchdogs: Writable[];
+  readonly watchdog: WatchdogLines;
   cells: number;
 }
 
@@ -66,8 +69,13 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
       stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "ipc", "pipe"],
     });
     const marker = Buffer.from(`\u0000${token}\u0000`);
+    const dismissGuard = child.pid === undefined ? () => {} : guard(child.pid);
     const native = nativeOutput({ stdout: child.stdout!, stderr: child.stderr! }, marker, events.onText);
-    const read = frameReader(events.onFrame);
+    const watchdog = watchdogLines(WATCHDOG_FDS.map((fd) => child.stdio[fd] as Duplex));
+    const read = frameReader((frame, buffers) => {
+      if (frame.type === "done") watchdog.forget();
+      events.onFrame(frame, buffers);
+    });
     let corrupt = "";
     const pipe = child.stdio[FRAME_FD] as Readable;
     pipe.on("data", (chunk: Buffer) => {
@@ -80,12 +88,11 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
         child.kill("SIGKILL");
       }
     });
-    const watchdogs = WATCHDOG_FDS.map((fd) => child.stdio[fd] as Writable);
-    for (const pipe of watchdogs) pipe.on("close", () => watchdogs.splice(watchdogs.indexOf(pipe), 1));
     for (const pipe of child.stdio) pipe?.on("error", () => {}); // The end of the process is reported by `exit`.
     child.on("error", () => {});
     const started = performance.now();
     child.on("exit", (code, signal) => {
+      dismissGuard();
       const cause = corrupt + (signal === null ? `exit code ${code}` : `signal ${signal}`);
       const finish = (): void => {
         clearTimeout(timer);
@@ -99,7 +106,7 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
       const timer = setTimeout(finish, LAST_OUTPUT_MS);
       child.once("close", finish);
     });
-    return { child, native, watchdogs, cells: 0 };
+    return { child, native, watchdog, cells: 0 };
   };
 
   const present = (): Running => {
@@ -110,13 +117,17 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
 
   return Object.freeze({
     send(command: Command): void {
-      const { child } = present();
-      if (command.op === "run") present().cells++;
+      const { child, watchdog } = present();
+      if (command.op === "run") {
+        present().cells++;
+        watchdog.forget();
+      }
       if (child.connected) child.send(command, () => {});
     },
     warn(line: WatchdogLine): void {
-      present().watchdogs[0]?.write(`${JSON.stringify(line)}\n`);
+      present().watchdog.say(line);
     },
+    isHeard: () => running?.watchdog.isHeard() === true,
     nativeDrained: () => (running === null ? Promise.resolve() : running.native.drained(running.cells)),
     holdOutput(held: boolean): void {
       const pipe = running?.child.stdio[FRAME_FD] as Readable | undefined;

@@ -94,6 +94,7 @@ export class RawClient {
     });
     client.process.stderr!.setEncoding("utf8").on("data", (text: string) => {
       client.log += text;
+      for (const listener of [...client.#listeners]) listener();
     });
     client.connect(subscription);
     await client.request("kernel_info_request", {});

@@ -229,25 +229,6 @@ describe("the death of the user's process", () => {
     });
     await sound();
   });
-
-  it("when the kernel itself is killed leaves no process behind", async () => {
-    const mortal = await RawClient.start({ env: UNCHECKED });
-    const pid = Number((await mortal.execute("process.pid")).result!["data"]["text/plain"]);
-    await mortal.executeLater("while (true) {}");
-    await mortal.until(() => mortal.iopub.filter(({ type }) => type === "execute_input").length > 1);
-    mortal.process.kill("SIGKILL");
-    const lives = (): boolean => {
-      try {
-        process.kill(pid, 0);
-        return true;
-      } catch {
-        return false;
-      }
-    };
-    for (let wait = 0; wait < 100 && lives(); wait++) await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(lives()).toBe(false);
-    mortal.disconnect();
-  });
 });
 
 describe("code that meddles with the kernel", () => {
@@ -282,59 +263,5 @@ describe("code that meddles with the kernel", () => {
     expect(error).toMatchObject({ ename: "ProcessDied" });
     await sound();
     expect(client.process.exitCode).toBe(null);
-  });
-});
-
-describe("a watchdog that ends", () => {
-  /** Reaches the thread as a debugger does; nothing else can. */
-  const END_IT = `{
-    const session = new (require("node:inspector").Session)();
-    session.connect();
-    const sessionId = await new Promise((resolve) => {
-      session.on("NodeWorker.attachedToWorker", ({ params }: any) => {
-        if (params.workerInfo.url.endsWith("watchdog.js")) resolve(params.sessionId);
-      });
-      session.post("NodeWorker.enable", { waitForDebuggerOnStart: false });
-    });
-    const params = { expression: "process.exit(7)" };
-    const message = JSON.stringify({ id: 1, method: "Runtime.evaluate", params });
-    session.post("NodeWorker.sendMessageToWorker", { sessionId, message });
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    session.disconnect();
-  }`;
-
-  it("is told of once, in the log and the next cell, and replaced; after that the second press is left", async () => {
-    const mortal = await RawClient.start({ env: UNCHECKED });
-    await mortal.execute("let kept = 123;");
-    /** A loop for ever with the stop button pressed once. */
-    const stopped = async (): Promise<string> => {
-      const id = await mortal.executeLater("console.log('begun'); while (true) {}");
-      await mortal.until(() =>
-        mortal.iopub.some(({ type, parent }) => type === "stream" && parent["msg_id"] === id),
-      );
-      await mortal.interrupt();
-      return id;
-    };
-    const REPLACED = /The thread that stops cells has ended \(exit code 7\); another one has taken its place/;
-    await mortal.execute(END_IT);
-    const next = await mortal.execute("kept");
-    expect(next.result?.["data"]).toEqual({ "text/plain": "123" });
-    expect(next.stderr).toMatch(REPLACED);
-    expect((await mortal.execute("kept")).stderr).toBe("");
-    expect(mortal.log).toMatch(REPLACED);
-    expect((await mortal.outcome(await stopped())).error).toMatchObject({ ename: "Interrupted" });
-    await mortal.execute(END_IT);
-    expect((await mortal.execute("kept")).stderr).toMatch(
-      /has ended \(exit code 7\)\. The stop button ends the process/,
-    );
-    const stuck = await stopped();
-    await mortal.until(() =>
-      mortal.iopub.some(({ content }) => /Interrupt again to end/.test(content["text"] ?? "")),
-    );
-    await mortal.interrupt();
-    expect((await mortal.outcome(stuck)).error).toMatchObject({ ename: "ProcessDied" });
-    expect((await mortal.execute("1 + 1")).result?.["data"]).toEqual({ "text/plain": "2" });
-    expect((await mortal.outcome(await stopped())).error).toMatchObject({ ename: "Interrupted" });
-    await mortal.stop();
   });
 });
