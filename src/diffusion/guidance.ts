@@ -6,6 +6,8 @@
  * Both branches run as one doubled batch and keep their own history (the Self-Forcing convention: two caches), so that
  * the unprompted branch never attends to prompted features. Scale 1 is the bare denoiser.
  */
+
+import { notNegative, requireNumbers } from "../tensor/ranges.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { Condition, Denoiser, History } from "./denoiser.ts";
 
@@ -16,11 +18,7 @@ interface PairedHistory extends History {
 
 /** @param scale >= 0; 1 = off, larger = closer to the prompt */
 export function guided(denoiser: Denoiser, { scale }: { readonly scale: number }): Denoiser {
-  if (!(scale >= 0)) {
-    throw new RangeError(
-      `Cannot guide as "scale" must be at least 0: got ${scale}. Use 1 for no guidance, 1.5 to 6 usually.`,
-    );
-  }
+  requireNumbers("guide", { scale }, notNegative, "Use 1 for no guidance, 1.5 to 6 usually.");
   if (scale === 1) return denoiser;
   let emptyPrompt: Tensor | undefined;
   /** The condition of both branches; the empty prompt is encoded once and lives as long as this denoiser. */

@@ -44,7 +44,7 @@ export function noiseFrom(xt: Tensor, velocity: Tensor, t: Tensor | number): Ten
 
 /** (6) for one time in [0, 1]; `s` > 0. */
 export function shiftTime(t: number, s: number): number {
-  if (!(s > 0))
-    throw new RangeError(`Cannot shift timesteps by ${s}: the shift must be positive (1 = none).`);
+  if (!(s > 0 && s < Number.POSITIVE_INFINITY))
+    throw new RangeError(`Cannot shift timesteps by ${s}: the shift must be positive and finite (1 = none).`);
   return (s * t) / (1 + (s - 1) * t);
 }

@@ -5,6 +5,8 @@
  * path.ts applied to the even one (Resampling Forcing, 2512.15702, section 3.4: 32 steps, shift 5).
  * Samplers (training): logit-normal times of Esser et al. 2403.03206, mixed and shifted as a recipe asks.
  */
+
+import { finite, positive, requireNumbers } from "../tensor/ranges.ts";
 import type { Rng } from "../tensor/rng.ts";
 import { shiftTime } from "./path.ts";
 
@@ -75,6 +77,8 @@ export function logitNormal({
   readonly shift?: number;
 } = {}): TimestepSampler {
   shiftTime(0, shift);
+  requireNumbers("draw timesteps", { mean }, finite);
+  requireNumbers("draw timesteps", { std }, positive);
   return Object.freeze({
     name: `logitNormal(mean ${mean}, std ${std}, shift ${shift})`,
     sample: (rng: Rng, n: number) =>

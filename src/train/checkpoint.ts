@@ -14,6 +14,7 @@ import { existsSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CausalWan } from "../model/causal-wan.ts";
+import { positiveInteger, requireNumbers } from "../tensor/ranges.ts";
 import { readSafetensors, writeSafetensors } from "../tensor/safetensors.ts";
 import { type Tensor, tf, type Variable } from "../tensor/tf.ts";
 import type { Objective } from "./objective.ts";
@@ -64,6 +65,7 @@ export function checkpointKeeper(
   parts: CheckpointParts,
 ): CheckpointKeeper {
   const { folder, every = 200, keep = 2, resume = true } = options;
+  requireNumbers(`keep checkpoints in ${folder}`, { every, keep }, { ...positiveInteger, endless: true });
   let losses: number[] = [];
   let newest: number | undefined;
 

@@ -6,6 +6,7 @@
 import { addNoise, dataFrom, velocityTarget } from "../diffusion/path.ts";
 import type { TimestepSampler } from "../diffusion/timesteps.ts";
 import { flowMatchingLoss } from "../tensor/ops/flow-matching-loss.ts";
+import { positive, requireNumbers } from "../tensor/ranges.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { type Forcing, type ForcingInput, rowNoise } from "./forcing/forcing.ts";
 
@@ -35,9 +36,7 @@ export interface FlowMatchingOptions {
 
 /** mean over chunks of w_i || (eps - x^i) - v(x^i_t, past, t^i) ||^2, t^i independent (2512.15702, algorithm 1, lines 9-13). */
 export function flowMatching({ forcing, timestep, firstChunkWeight = 1 }: FlowMatchingOptions): Objective {
-  if (!(firstChunkWeight > 0)) {
-    throw new RangeError(`Cannot weigh the first chunk by ${firstChunkWeight}: the weight must be positive.`);
-  }
+  requireNumbers("weigh the first chunk", { firstChunkWeight }, positive);
   return Object.freeze({
     name: `flow-matching(${forcing.name}; t ${timestep.name}; first chunk x${firstChunkWeight})`,
     prepare(input: ForcingInput): PreparedLoss {

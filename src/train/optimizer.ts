@@ -2,6 +2,7 @@
 import { isBlockMatrix } from "../model/weights.ts";
 import { adamwSlots, adamw as adamwStep } from "../tensor/ops/adamw.ts";
 import { muonGroups, muonStep } from "../tensor/ops/muon.ts";
+import { notNegative, positive, requireNumbers } from "../tensor/ranges.ts";
 import { type Tensor, tf, type Variable } from "../tensor/tf.ts";
 
 export interface OptimizerStep {
@@ -62,9 +63,12 @@ function optimizer(
   { learningRate = 1.5e-3, betas = [0.9, 0.95], weightDecay = 0.01, maxGradNorm = 1 }: AdamWOptions,
   muon: { readonly matrixRate: number; readonly momentum: number } | undefined,
 ): Optimizer {
-  for (const [name, value] of Object.entries({ learningRate, ...muon })) {
-    if (!(value > 0)) throw new RangeError(`Cannot optimise as "${name}" must be positive: got ${value}.`);
-  }
+  requireNumbers("optimise", { learningRate, ...(muon && { matrixRate: muon.matrixRate }) }, positive);
+  requireNumbers("optimise", { weightDecay }, notNegative);
+  requireNumbers("optimise", { maxGradNorm }, { ...positive, endless: true }, "Infinity clips nothing.");
+  const [first, second] = betas;
+  const memories = { "betas[0]": first, "betas[1]": second, ...(muon && { momentum: muon.momentum }) };
+  requireNumbers("optimise", memories, { least: 0, below: 1 });
   const adamName = `adamw(lr ${learningRate}, betas ${betas.join("/")}, wd ${weightDecay}, clip ${maxGradNorm})`;
   return Object.freeze({
     name: muon ? `muon(lr ${muon.matrixRate}, momentum ${muon.momentum}) + ${adamName}` : adamName,

@@ -12,6 +12,7 @@ import { logitNormal, mixture, type TimestepSampler, uniformTime } from "../diff
 import type { CausalWan } from "../model/causal-wan.ts";
 import { chunkTokens } from "../model/config.ts";
 import { type Precision, setPrecision } from "../tensor/device.ts";
+import { positiveInteger, requireNumbers, share } from "../tensor/ranges.ts";
 import { rng } from "../tensor/rng.ts";
 import { tf } from "../tensor/tf.ts";
 import type { Codec } from "../video/codec.ts";
@@ -115,6 +116,7 @@ interface Plan {
   readonly emaDecay: number;
   readonly promptDropout: number;
   readonly seed: number;
+  readonly logEvery: number;
   readonly tokensPerStep: number;
 }
 
@@ -127,21 +129,18 @@ function checkedPlan(model: CausalWan, clips: Dataset, options: TrainOptions): P
     microBatches = 1,
     timestep = mixture([0.7, logitNormal({ shift: 2 })], [0.3, uniformTime({ shift: 2 })]),
     firstChunkWeight = 1,
+    emaDecay = 0.995,
     promptDropout = 0.1,
+    logEvery = 10,
   } = options;
   if (clips.length === 0) {
     throw new RangeError(
       `Cannot train as the dataset ${clips.name} is empty: got 0 clips. Add clips or another folder.`,
     );
   }
-  for (const [name, value] of Object.entries({ steps, batchSize, microBatches })) {
-    if (!(Number.isInteger(value) && value >= 1)) {
-      throw new RangeError(`Cannot train as "${name}" must be a positive integer: got ${value}.`);
-    }
-  }
-  if (!(promptDropout >= 0 && promptDropout <= 1)) {
-    throw new RangeError(`Cannot train as "promptDropout" must lie in [0, 1]: got ${promptDropout}.`);
-  }
+  requireNumbers("train", { steps, batchSize, microBatches, logEvery }, positiveInteger);
+  requireNumbers("train", { promptDropout }, share);
+  requireNumbers("train", { emaDecay }, { least: 0, below: 1 });
   const latent = codec.latentShape(clips.numFrames, clips.height, clips.width);
   const [frames, ...cell] = model.chunkShape;
   if (latent[0] % frames !== 0 || cell.some((n, i) => n !== latent[i + 1])) {
@@ -161,9 +160,10 @@ function checkedPlan(model: CausalWan, clips: Dataset, options: TrainOptions): P
     rate: options.rate ?? warmupDecay(),
     batchSize,
     microBatches,
-    emaDecay: options.emaDecay ?? 0.995,
+    emaDecay,
     promptDropout,
     seed: options.seed ?? 0,
+    logEvery,
     tokensPerStep: (batchSize * latent[0] * chunkTokens(model.config)) / frames,
   };
 }
@@ -216,8 +216,8 @@ async function* run(
   plan: Plan,
   bound: ReturnType<Optimizer["bind"]>,
 ): AsyncGenerator<TrainRow, void, undefined> {
-  const { steps, logEvery = 10, signal = cellSignal() } = options;
-  const { objective } = plan;
+  const { steps, signal = cellSignal() } = options;
+  const { objective, logEvery } = plan;
   const account = options.run ?? cellAccount();
   let since = performance.now();
   let stepsOwed = 0;

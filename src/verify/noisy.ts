@@ -1,4 +1,6 @@
 /** A verifier that errs: another one plus Gaussian noise, the same for the same clip whenever it is asked. */
+
+import { notNegative, requireNumbers } from "../tensor/ranges.ts";
 import { rng } from "../tensor/rng.ts";
 import type { Video } from "../video/video.ts";
 import type { Verifier, VerifierInput, VerifyOptions } from "./verifier.ts";
@@ -9,7 +11,7 @@ export function noisy(
   sigma: number,
   { seed = 0 }: { readonly seed?: number } = {},
 ): Verifier {
-  if (!(sigma >= 0)) throw new RangeError(`Cannot add noise of deviation ${sigma}: it must be at least 0.`);
+  requireNumbers("add noise to a verifier", { sigma }, notNegative);
   return Object.freeze({
     name: `${verifier.name} + noise ${sigma}`,
     async score(inputs: readonly VerifierInput[], options?: VerifyOptions) {

@@ -1,4 +1,5 @@
 /** A clip as a plain value: what verifiers score, metrics read and notebooks show. */
+import { positive, requireNumbers } from "../tensor/ranges.ts";
 
 export interface Video {
   readonly numFrames: number;
@@ -40,7 +41,9 @@ export function video(init: VideoInit): Video {
       `Cannot make a video of ${numFrames} frames of ${height}x${width} RGB: it needs ${expected} values, got ${data.length}.`,
     );
   }
-  return showing({ fps: 8, ...init });
+  const shown = { fps: 8, ...init };
+  requireNumbers("make a video", { fps: shown.fps }, positive);
+  return showing(shown);
 }
 
 /** Frames `from` (inclusive) to `to` (exclusive) as a new video sharing the data. */

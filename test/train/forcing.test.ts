@@ -216,10 +216,14 @@ describe("the flow-matching objective", () => {
 
 test("bad options are named", () => {
   expect(() => resamplingForcing({ steps: 0 })).toThrow('"steps" must be a positive integer');
-  expect(() => resamplingForcing({ shift: -1 })).toThrow("Cannot resample with shift -1");
+  expect(() => resamplingForcing({ shift: -1 })).toThrow(
+    'Cannot resample histories as "shift" must be at least 0: got -1. The paper uses 0.6.',
+  );
   expect(() => noiseAugmentation({ max: 0 })).toThrow(
     '"max" must lie in (0, 1]. Use teacherForcing() for none.',
   );
   expect(() => switchAt(-1, teacherForcing(), teacherForcing())).toThrow("non-negative integer");
-  expect(() => replayedErrors({ odds: 2 })).toThrow("Cannot replay errors with odds 2: give 0 to 1.");
+  expect(() => replayedErrors({ odds: 2 })).toThrow(
+    'Cannot replay errors as "odds" must lie in [0, 1]: got 2.',
+  );
 });

@@ -8,8 +8,8 @@ import { tf } from "../../src/tensor/tf.ts";
 import { listCheckpoints } from "../../src/train/checkpoint.ts";
 import { replayedErrors } from "../../src/train/forcing/replayed-errors.ts";
 import { teacherForcing } from "../../src/train/forcing/teacher-forcing.ts";
-import { warmupDecay } from "../../src/train/learning-rate.ts";
-import { adamwOptimizer } from "../../src/train/optimizer.ts";
+import { warmupCosine, warmupDecay } from "../../src/train/learning-rate.ts";
+import { adamwOptimizer, muonOptimizer } from "../../src/train/optimizer.ts";
 import { type Training, type TrainOptions, type TrainRow, train } from "../../src/train/trainer.ts";
 import type { Dataset } from "../../src/video/dataset.ts";
 import { worldCodec } from "../../src/video/pca-codec.ts";
@@ -194,4 +194,28 @@ test("bad input is named", () => {
     'Pass "forcing", e.g. teacherForcing(), or "objective".',
   );
   expect(start(clips, { promptDropout: 2 })).toThrow('"promptDropout" must lie in [0, 1]: got 2.');
+  expect(start(clips, { emaDecay: Number.NaN })).toThrow('"emaDecay" must lie in [0, 1): got NaN.');
+  expect(start(clips, { logEvery: 0 })).toThrow('"logEvery" must be a positive integer: got 0.');
+});
+
+test("bad settings of optimisers, rates and checkpoints are named", async () => {
+  expect(() => muonOptimizer({ momentum: 1 })).toThrow('"momentum" must lie in [0, 1): got 1.');
+  expect(() => adamwOptimizer({ betas: [0.9, 1.5] })).toThrow('"betas[1]" must lie in [0, 1): got 1.5.');
+  expect(() => adamwOptimizer({ maxGradNorm: 0 })).toThrow(
+    '"maxGradNorm" must be positive or Infinity: got 0. Infinity clips nothing.',
+  );
+  expect(() => adamwOptimizer({ maxGradNorm: Number.POSITIVE_INFINITY })).not.toThrow();
+  expect(() => warmupDecay({ decay: 2 })).toThrow(
+    'Cannot set the rate as "decay" must lie in [0, 1]: got 2.',
+  );
+  expect(() => warmupCosine({ warmup: 1.5 })).toThrow('"warmup" must be an integer of at least 0: got 1.5.');
+  const rows = train(tinyWorldModel(), clips, {
+    ...base,
+    steps: 1,
+    checkpoint: { folder: "never", keep: 0 },
+  });
+  await expect(rows.next()).rejects.toThrow(
+    'Cannot keep checkpoints in never as "keep" must be a positive integer or Infinity: got 0.',
+  );
+  expect(existsSync("never")).toBe(false);
 });

@@ -96,5 +96,7 @@ test("empty ensembles and unfitting weights are refused", () => {
   expect(() => zScoreEnsemble([redVerifier()], { calibration: [] })).toThrow(
     "Cannot calibrate 1 verifiers with 0 entries",
   );
-  expect(() => noisy(redVerifier(), -1)).toThrow("Cannot add noise of deviation -1");
+  expect(() => noisy(redVerifier(), -1)).toThrow(
+    'Cannot add noise to a verifier as "sigma" must be at least 0: got -1.',
+  );
 });

@@ -230,7 +230,9 @@ test("at most `concurrency` requests are under way, and the meter adds up", asyn
   expect(most).toBe(3);
   expect(client.usage()).toMatchObject({ requests: 12, inputTokens: 1200, outputTokens: 24 });
   expect(client.usage().cost).toBeCloseTo((1200 * 10 + 24 * 20) / 1e6);
-  expect(() => vlmClient({ model: "judge", concurrency: 0 })).toThrow('"concurrency" 0');
+  expect(() => vlmClient({ model: "judge", concurrency: 0 })).toThrow(
+    'Cannot ask judge as "concurrency" must be a positive integer: got 0.',
+  );
 });
 
 test("what was recorded is answered offline, what was not is refused by name", async () => {

@@ -3,6 +3,7 @@
  * ring and added to later clean pasts. Cheaper than resampling (no extra passes), but the errors belong to other clips.
  * Differences: one ring per time bucket of whole-chunk errors, drawn uniformly; noise and noisy input stay clean.
  */
+import { positiveInteger, requireNumbers, share } from "../../tensor/ranges.ts";
 import { type Tensor, tf } from "../../tensor/tf.ts";
 import { chunkAt, type Forcing, type ForcingInput } from "./forcing.ts";
 
@@ -20,12 +21,8 @@ export function replayedErrors({
   buckets = 10,
   capacity = 64,
 }: ReplayedErrorsOptions = {}): Forcing {
-  if (!(odds >= 0 && odds <= 1)) throw new RangeError(`Cannot replay errors with odds ${odds}: give 0 to 1.`);
-  for (const [name, value] of Object.entries({ buckets, capacity })) {
-    if (!(Number.isInteger(value) && value >= 1)) {
-      throw new RangeError(`Cannot replay errors as "${name}" must be a positive integer: got ${value}.`);
-    }
-  }
+  requireNumbers("replay errors", { odds }, share);
+  requireNumbers("replay errors", { buckets, capacity }, positiveInteger);
   let rings: Float32Array[][] = Array.from({ length: buckets }, () => []);
   let seen = new Int32Array(buckets);
 

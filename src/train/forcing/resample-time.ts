@@ -4,6 +4,7 @@
  * because one step from t = 1 is a blank mean and one from 0 changes nothing.
  */
 import { logitNormal } from "../../diffusion/timesteps.ts";
+import { notNegative, positiveInteger, requireNumbers } from "../../tensor/ranges.ts";
 import { type Tensor, tf } from "../../tensor/tf.ts";
 import type { ForcingInput } from "./forcing.ts";
 
@@ -28,12 +29,8 @@ export function resampleTime({
   steps = 1,
   clamp = [0.02, 0.98],
 }: ResampleOptions): ResampleTime {
-  if (!(shift >= 0)) throw new RangeError(`Cannot resample with shift ${shift}: it must be at least 0.`);
-  if (!(Number.isInteger(steps) && steps >= 1)) {
-    throw new RangeError(
-      `Cannot resample in ${steps} steps: "steps" must be a positive integer. The paper uses 1.`,
-    );
-  }
+  requireNumbers("resample histories", { shift }, notNegative, "The paper uses 0.6.");
+  requireNumbers("resample histories", { steps }, positiveInteger, "The paper uses 1.");
   const [low, high] = clamp;
   if (!(low >= 0 && low <= high && high <= 1)) {
     throw new RangeError(

@@ -5,6 +5,7 @@
  * notebook reruns offline with the answers it was made with.
  */
 import { createHash } from "node:crypto";
+import { positive, positiveInteger, requireNumbers } from "../../tensor/ranges.ts";
 import type { ReplayCache } from "./replay-cache.ts";
 import type { SampledFrames } from "./sampled-frames.ts";
 
@@ -77,11 +78,9 @@ export function vlmClient(options: VlmClientOptions): VlmClient {
     cache,
     price = { input: 0, output: 0 },
   } = options;
-  if (!(Number.isInteger(concurrency) && concurrency >= 1)) {
-    throw new RangeError(
-      `Cannot ask ${model} with "concurrency" ${concurrency}: it must be a positive integer.`,
-    );
-  }
+  requireNumbers(`ask ${model}`, { concurrency }, positiveInteger);
+  requireNumbers(`ask ${model}`, { timeoutMs }, positive);
+  requireNumbers(`ask ${model}`, { maxRetries }, { whole: true, least: 0 });
   const usage = {
     requests: 0,
     attempts: 0,

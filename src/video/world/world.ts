@@ -3,6 +3,8 @@
  * (a coloured background with a random sinusoid, light and hue of each object, size, start, speed) is what a
  * model must carry in its history.
  */
+
+import { positive, positiveInteger, requireNumbers } from "../../tensor/ranges.ts";
 import { type Rng, rng } from "../../tensor/rng.ts";
 import { checkIndex, type Dataset, type Example, stackVideos } from "../dataset.ts";
 import type { Video } from "../video.ts";
@@ -45,22 +47,26 @@ export function worldClip(
     fps = 8,
   }: { seed?: number; numFrames?: number; size?: number; fps?: number } = {},
 ): WorldExample {
+  checkShape("make a clip", { numFrames, size, fps });
   return make(prompt, rng(seed), { numFrames, size, fps });
 }
 
-function make(prompt: string, r: Rng, shape: { numFrames: number; size: number; fps: number }): WorldExample {
+function make(prompt: string, r: Rng, shape: Shape): WorldExample {
   const demand = parsePrompt(prompt);
   const state = simulate(demand, r, shape.numFrames, shape.fps);
   const pixels: Video = render(state, shape.numFrames, { size: shape.size, fps: shape.fps, prompt });
   return Object.freeze({ video: pixels, prompt, scene: demand.scene, state });
 }
 
-function positiveInteger(value: number, what: string): void {
-  if (!(Number.isInteger(value) && value >= 1)) {
-    throw new RangeError(
-      `Cannot make a world as ${what} must be a positive integer: got ${value}. Leave it out for the default.`,
-    );
-  }
+interface Shape {
+  readonly numFrames: number;
+  readonly size: number;
+  readonly fps: number;
+}
+
+function checkShape(action: string, { numFrames, size, fps }: Shape): void {
+  requireNumbers(action, { numFrames, size }, positiveInteger, "Leave it out for the default.");
+  requireNumbers(action, { fps }, positive, "Leave it out for the default.");
 }
 
 /**
@@ -73,14 +79,8 @@ export function world(options: WorldOptions = {}): World {
     ? [...new Set(options.prompts.map((p) => parsePrompt(p).scene))]
     : undefined;
   const scenes = options.scenes ?? fromPrompts ?? (["still", "glide", "bounce"] as const);
-  positiveInteger(numClips, "numClips");
-  positiveInteger(numFrames, "numFrames");
-  positiveInteger(size, "size");
-  if (!(fps > 0)) {
-    throw new RangeError(
-      `Cannot make a world as fps must be positive: got ${fps}. Leave it out for the default.`,
-    );
-  }
+  requireNumbers("make a world", { numClips }, positiveInteger, "Leave it out for the default.");
+  checkShape("make a world", { numFrames, size, fps });
   if (scenes.length === 0) {
     throw new RangeError(`Cannot make a world without scenes. Choose from ${sceneNames.join(", ")}.`);
   }

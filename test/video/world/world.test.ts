@@ -108,7 +108,13 @@ describe("world", () => {
   it("says what is wrong with its options and its indices", () => {
     expect(() => world({ scenes: [] })).toThrow(/without scenes\. Choose from still, glide/);
     expect(() => world({ numFrames: 0 })).toThrow(
-      /^Cannot make a world as numFrames must be a positive integer: got 0\. Leave it out for the default\.$/,
+      /^Cannot make a world as "numFrames" must be a positive integer: got 0\. Leave it out for the default\.$/,
+    );
+    expect(() => worldClip("a red ball stays still", { numFrames: 0 })).toThrow(
+      'Cannot make a clip as "numFrames" must be a positive integer: got 0. Leave it out for the default.',
+    );
+    expect(() => worldClip("a red ball stays still", { fps: Number.NaN })).toThrow(
+      '"fps" must be positive: got NaN',
     );
     expect(() => world({ scenes: ["bounce"], prompts: ["a red ball stays still"] })).toThrow(
       /none of the given prompts belongs to bounce/,
