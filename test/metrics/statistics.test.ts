@@ -169,6 +169,14 @@ describe("tests on differences", () => {
     );
   });
 
+  it("Pearson: by hand, and only of pairs", () => {
+    // Deviations (-1, 0, 1) and (-1, -1, 2): 3 / sqrt(2 * 6).
+    expect(statistics.pearson([1, 2, 3], [4, 4, 7])).toBeCloseTo(3 / Math.sqrt(12), 12);
+    expect(() => statistics.pearson([1, 2, 3], [1, 2])).toThrow(
+      "Cannot correlate samples of 3 and 2: they must have equal length.",
+    );
+  });
+
   it("Spearman: SciPy's spearmanr, with ties", () => {
     const first = statistics.spearman([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [2, 1, 4, 3, 7, 5, 9, 10, 6, 8]);
     expect(first.estimate).toBeCloseTo(0.8181818181818182, 12);

@@ -4,8 +4,16 @@ import { normalQuantile, studentCdf } from "./distributions.ts";
 import { mean, requireSample } from "./summary.ts";
 import { averageRanks } from "./tests.ts";
 
-/** Pearson's r; NaN where one side is constant. */
+function requirePairs(x: readonly number[], y: readonly number[]): void {
+  if (x.length === y.length) return;
+  throw new RangeError(
+    `Cannot correlate samples of ${x.length} and ${y.length}: they must have equal length.`,
+  );
+}
+
+/** Pearson's r; NaN where one side is constant. @throws RangeError for unequal lengths */
 export function pearson(x: readonly number[], y: readonly number[]): number {
+  requirePairs(x, y);
   const meanX = mean(x);
   const meanY = mean(y);
   let xy = 0;
@@ -25,11 +33,7 @@ export function spearman(
   y: readonly number[],
   { level = 0.95 }: { level?: number } = {},
 ): Interval & { readonly p: number } {
-  if (x.length !== y.length) {
-    throw new RangeError(
-      `Cannot correlate samples of ${x.length} and ${y.length}: they must have equal length.`,
-    );
-  }
+  requirePairs(x, y);
   requireSample("a rank correlation", x, 4);
   requireSample("a rank correlation", y, 4);
   const n = x.length;
