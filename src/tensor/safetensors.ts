@@ -311,7 +311,13 @@ export async function writeSafetensors(
   const sources = inFileOrder(pairs.map(([name, value]) => sourceOf(name, value, floats)));
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}-${++writes}.writing`);
   try {
-    const file = await open(temporary, "w");
+    const file = await open(temporary, "w").catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== "ENOENT") throw cause;
+      throw new Error(
+        `Cannot write ${path} as its folder must exist: there is no ${dirname(path)}. Make it first.`,
+        { cause },
+      );
+    });
     try {
       await file.writeFile(buildHeader(sources, metadata));
       for (const source of sources) await file.writeFile(await bytesOf(source));

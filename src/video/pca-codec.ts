@@ -4,8 +4,10 @@
  *
  *   latent = V^T (patch - mean) / scale,   scale = sqrt(mean component variance)
  */
-import { readFileSync, writeFileSync } from "node:fs";
+
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { givenText } from "../tensor/given-file.ts";
 import { packageRoot } from "../tensor/package-root.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { Codec } from "./codec.ts";
@@ -210,7 +212,7 @@ export function savePcaCodec(path: string, weights: PcaCodecWeights): void {
 
 /** Reads what `savePcaCodec` wrote. */
 export function loadPcaCodec(path: string): PcaCodecWeights {
-  const raw = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+  const raw = JSON.parse(givenText(path, "load a PCA codec")) as Record<string, unknown>;
   const { patch, channels, scale, recipe, mean, basis } = raw;
   if (
     typeof patch !== "number" ||

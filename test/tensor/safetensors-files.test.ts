@@ -312,6 +312,13 @@ describe("a broken file", () => {
     await expect(openSafetensors(folder)).rejects.toThrow("it is a folder or a device. Check the path.");
   });
 
+  it("is not written where there is no folder", async () => {
+    const path = join(folder, "no", "weights.safetensors");
+    await expect(writeSafetensors(path, {})).rejects.toThrow(
+      `Cannot write ${path} as its folder must exist: there is no ${join(folder, "no")}. Make it first.`,
+    );
+  });
+
   it("may be unaligned: such a file is sound", async () => {
     const data = new Uint8Array(new Float32Array([1.5, -2]).buffer);
     const header =

@@ -2,10 +2,11 @@
  * An executed notebook as a report: prose, figures, clips, tables and claims in reading order, code one click away.
  * Reads nbformat 4 and, upgraded on the way, 3; unknown cells and outputs are named in place, and nothing else is lost.
  */
-import { readFileSync } from "node:fs";
+
 import { basename } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { z } from "zod";
+import { givenText } from "../../tensor/given-file.ts";
 import { runMediaType } from "../ledger.ts";
 import type { RunFacts } from "../run.ts";
 import { type Block, bundleBlocks, type MimeBundle } from "./blocks.ts";
@@ -46,7 +47,7 @@ interface OldCell extends NotebookCell {
  * @throws Error when the file is not a notebook
  */
 export function notebookReport(path: string, options: Partial<ReportOptions> = {}): Report {
-  const text = readFileSync(path, "utf8");
+  const text = givenText(path, "report a notebook");
   const { cells, notes } = readCells(text, path);
   const heading = cells
     .filter((cell) => cell.cell_type === "markdown")

@@ -10,8 +10,10 @@
  *
  * `reportFromTemplate` takes the prose from a Markdown file with {{names}} instead.
  */
+
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { givenText } from "../../tensor/given-file.ts";
 import { packageRoot } from "../../tensor/package-root.ts";
 import { tf } from "../../tensor/tf.ts";
 import { type CodeState, codeState, machine } from "../provenance.ts";
@@ -61,7 +63,7 @@ export function reportFromTemplate(
   values: Readonly<Record<string, unknown>>,
   options: ReportOptions,
 ): Report {
-  const parts = readFileSync(path, "utf8")
+  const parts = givenText(path, "fill a report's template")
     .split(/\{\{\s*([\w-]+)\s*\}\}/)
     .map((part, i) => {
       if (i % 2 === 0) return part;

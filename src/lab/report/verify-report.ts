@@ -3,6 +3,7 @@
  * claim. First it looks at the file itself: was it edited by hand, was it moved. Executing a report executes its
  * author's code: the hash inside is against accidents and quiet edits, it is not a signature.
  */
+
 import {
   existsSync,
   mkdirSync,
@@ -14,6 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { givenText } from "../../tensor/given-file.ts";
 import { codeState } from "../provenance.ts";
 import { runNode, type Workplace, workplaceFor } from "./checkout.ts";
 import {
@@ -65,7 +67,7 @@ export interface Verification {
 /** @throws Error when the file is not a report. */
 export async function verifyReport(path: string, options: VerifyOptions = {}): Promise<Verification> {
   const { execute = true, tolerance = defaultTolerance } = options;
-  const { payload, isIntact } = readPage(readFileSync(path, "utf8"));
+  const { payload, isIntact } = readPage(givenText(path, "verify a report"));
   if (payload === undefined) {
     throw new Error(
       `Cannot verify ${basename(path)} as it carries no report data: it is not a Zoetrope report, or its data block was damaged.`,

@@ -2,8 +2,9 @@
  * Rows of numbers: a leaderboard CSV (one model a row, a header of VBench's keys, percent or fractions) or an official
  * JSON, to totals with the linter's findings. What `zoetrope vbench score FILE` prints.
  */
-import { readFile } from "node:fs/promises";
+
 import { basename } from "node:path";
+import { givenBytes } from "../../tensor/given-file.ts";
 import { type VbenchKey, vbenchKey, vbenchKeys } from "./constants.ts";
 import { parseCsv, writeCsv } from "./csv.ts";
 import { type LintFinding, lintVbench } from "./lint.ts";
@@ -216,9 +217,7 @@ function jsonRows(value: unknown, model: string, path: string): LeaderboardRow[]
  * submission's zip (one model), or a CSV with one model a row. Rows come in the file's order.
  */
 export async function scoreVbenchFile(path: string): Promise<ScoredRow[]> {
-  const bytes = await readFile(path).catch((cause) => {
-    throw new Error(`Cannot score ${path}: the file cannot be read. Check the path.`, { cause });
-  });
+  const bytes = givenBytes(path, "score VBench results");
   const model = basename(path).replace(/(_eval_results)?\.(json|zip)$/i, "");
   if (bytes.subarray(0, 2).toString() === "PK") {
     const { raw, notes } = readSubmission(readZip(bytes, path), path);

@@ -2,7 +2,7 @@
  * VBench's own files, in and out: `results_<time>_eval_results.json` ({dimension: [aggregate, [per video]]}),
  * `..._full_info.json` (prompt records). What is zipped of them for the leaderboard is in submission.ts.
  */
-import { readFile } from "node:fs/promises";
+import { givenText } from "../../tensor/given-file.ts";
 import { type VbenchKey, vbenchKey, vbenchKeys } from "./constants.ts";
 
 /** One entry of a dimension's list; extra counts differ by dimension and are kept as they are. */
@@ -69,7 +69,7 @@ export function mergeResults(parts: readonly VbenchResults[]): VbenchResults {
 }
 
 export async function loadEvalResults(path: string): Promise<VbenchResults> {
-  const text = await readFile(path, "utf8");
+  const text = givenText(path, "load VBench results");
   try {
     return readEvalResults(JSON.parse(text), path);
   } catch (cause) {

@@ -4,8 +4,10 @@
  * is no object (the lists of `_full_info.json`) skipped, element 0 of each entry, a later file wins. Where the scorer
  * takes a missing dimension for 0, it stays missing here, and a submission without it is refused.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { givenBytes } from "../../tensor/given-file.ts";
 import { vbenchKeys } from "./constants.ts";
 import {
   mergeResults,
@@ -111,7 +113,7 @@ export function readSubmission(files: readonly ZipEntry[], name = "the submissio
 
 /** @throws TypeError for what is no zip, or no submission */
 export async function loadSubmissionZip(path: string): Promise<VbenchResults> {
-  return readSubmission(readZip(await readFile(path), path), path);
+  return readSubmission(readZip(givenBytes(path, "load a VBench submission"), path), path);
 }
 
 function parsed(file: ZipEntry): unknown {
