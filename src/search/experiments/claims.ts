@@ -22,6 +22,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { whole } from "../../cli/option-values.ts";
 import { loadModel } from "../../model/model-file.ts";
 import { setThreads, useDevice } from "../../tensor/device.ts";
+import { givenBytes } from "../../tensor/given-file.ts";
 import { packageRoot } from "../../tensor/package-root.ts";
 import { prompts as split } from "../../train/recipes/mini.ts";
 import { worldCodec } from "../../video/pca-codec.ts";
@@ -104,7 +105,7 @@ async function* measured(rows: readonly ClaimRow[], options: ClaimsOptions): Asy
   await useDevice("auto");
   if (threads) setThreads(threads);
   const codec = worldCodec();
-  const sha256 = createHash("sha256").update(readFileSync(weights)).digest("hex");
+  const sha256 = createHash("sha256").update(givenBytes(weights, "measure claims")).digest("hex");
   const model = await loadModel(weights);
   mkdirSync(dirname(options.rows[0]!), { recursive: true });
   const prompts = claimPrompts(options.prompts, options.from).filter(
