@@ -44,18 +44,20 @@ static void attend_back_bf16(BackwardBlock& block, const int* rows, long n, KeyS
   pair_scattered_bf16(q, n, source.dp, block.q_pairs);
   pair_scattered_bf16(g, n, source.dp, block.g_pairs);
   const long pairs = (n + 1) / 2;
+  const uint32_t *q_pairs[ATTN_ROWS / 2], *g_pairs[ATTN_ROWS / 2];
+  for (long i = 0; i < pairs; i++) q_pairs[i] = block.q_pairs + i * source.dp, g_pairs[i] = block.g_pairs + i * source.dp;
   while (long count = source.block(walk, panels, false)) {
-    scores_bf16(q_words, n, panels, count, false, source.d, scale, s);
-    scores_bf16(g_words, n, panels, count, true, source.d, 1, t);
+    scores(q_words, n, panels, count, false, source.d, scale, s);
+    scores(g_words, n, panels, count, true, source.d, 1, t);
     for (long i = 0; i < n; i++) {
       softmax_back(s[i], t[i], panels, count, block.lse[rows[i]], block.delta[rows[i]], scale);
       words_along(t[i], count * VL, block.t_words[rows[i]]);
     }
-    mix_bf16(t_words, n, panels, count, true, source.dp, 0, dq);
+    mix(t_words, n, panels, count, true, source.dp, source.dp, 0, dq);
     pair_rows_bf16(s, n, count * VL);
     pair_rows_bf16(t, n, count * VL);
-    spread_bf16(t, pairs, panels, count, block.q_pairs, source.d, source.dp, dk, source.ld);
-    spread_bf16(s, pairs, panels, count, block.g_pairs, source.d, source.dp, dv, source.ld);
+    spread(t, pairs, panels, count, q_pairs, source.d, dk, source.ld);
+    spread(s, pairs, panels, count, g_pairs, source.d, dv, source.ld);
   }
 }
 

@@ -5,7 +5,7 @@
 //   spread   dK[keys, d]   += dS^T Q      dS broadcast, Q rows
 //
 // Each element is one chain of multiply-adds in the order of the sum, whatever the tile: a row does not depend on the
-// rows computed beside it.
+// rows computed beside it. Factors are floats, or words of two neighbours in that order, in bf16 (attention-bf16.h).
 #pragma once
 #include "../gemm.h"
 #include "lanes.h"
@@ -18,6 +18,16 @@ enum {
   ATTN_STRIDE = ATTN_PANELS * VL,           // floats between rows of scores
   TILE_ROWS = MR,
   SCORE_PANELS = NV < 2 ? 1 : 2,            // a third would leave no register for the row pointers
+};
+
+// How many factors lie in one input of a step.
+template <typename In>
+struct Factors {
+  enum { OF = 1 };
+};
+template <>
+struct Factors<uint32_t> {
+  enum { OF = 2 };
 };
 
 // Keys key0 .. key0+VL-1, of which lanes lo .. hi-1 take part.
@@ -68,10 +78,11 @@ static void pack_rows(const float* x, long ld, long n, long rows, long d, long d
       store(o + i * dp + j, i < n ? load_n(x + i * ld + j, d - j < VL ? d - j : VL) : splat(0.0f));
 }
 
-template <int R, int N>
-static ZT_INLINE void score_tile(const float* const* q, const float* const* k, long d, float scale, float* const* s, long at) {
+template <int R, int N, typename In>
+ZT_BF16 static ZT_INLINE void score_tile(const In* const* q, const In* const* k, long steps, float scale, float* const* s,
+                                         long at) {
   vf c[R][N];
-  const float *qr[R], *kn[N];
+  const In *qr[R], *kn[N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++) qr[r] = q[r];
 #pragma GCC unroll 4
@@ -80,15 +91,15 @@ static ZT_INLINE void score_tile(const float* const* q, const float* const* k, l
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) c[r][n] = splat(0.0f);
-  for (long j = 0; j < d; j++) {
+  for (long j = 0; j < steps; j++) {
     vf b[N];
 #pragma GCC unroll 4
-    for (int n = 0; n < N; n++) b[n] = load(kn[n] + j * VL);
+    for (int n = 0; n < N; n++) b[n] = load((const float*)(kn[n] + j * VL));
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
-      const vf a = splat(qr[r][j]);
+      const In a = qr[r][j];
 #pragma GCC unroll 4
-      for (int n = 0; n < N; n++) c[r][n] = fma(a, b[n], c[r][n]);
+      for (int n = 0; n < N; n++) c[r][n] = step(a, b[n], c[r][n]);
     }
   }
   const vf factor = splat(scale);
@@ -97,22 +108,25 @@ static ZT_INLINE void score_tile(const float* const* q, const float* const* k, l
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) store(s[r] + at + n * VL, c[r][n] * factor);
 }
-template <int R>
-static void score_rows(const float* const* q, const Panel* panels, long count, bool of_values, long d, float scale,
-                       float* const* s) {
+template <int R, typename In>
+ZT_BF16 static void score_rows(const In* const* q, const Panel* panels, long count, bool of_values, long d, float scale,
+                               float* const* s) {
+  const long steps = (d + Factors<In>::OF - 1) / Factors<In>::OF;
   long p = 0;
-  const float* k[SCORE_PANELS];
+  const In* k[SCORE_PANELS];
+  auto columns = [&](long i) { return (const In*)(of_values ? panels[i].value_columns : panels[i].key_columns); };
   for (; p + SCORE_PANELS <= count; p += SCORE_PANELS) {
-    for (int n = 0; n < SCORE_PANELS; n++) k[n] = of_values ? panels[p + n].value_columns : panels[p + n].key_columns;
-    score_tile<R, SCORE_PANELS>(q, k, d, scale, s, p * VL);
+    for (int n = 0; n < SCORE_PANELS; n++) k[n] = columns(p + n);
+    score_tile<R, SCORE_PANELS>(q, k, steps, scale, s, p * VL);
   }
   for (; p < count; p++) {
-    k[0] = of_values ? panels[p].value_columns : panels[p].key_columns;
-    score_tile<R, 1>(q, k, d, scale, s, p * VL);
+    k[0] = columns(p);
+    score_tile<R, 1>(q, k, steps, scale, s, p * VL);
   }
 }
 // s[r] = scale q[r] . keys of the panels (or values, for the gradient of the weights).
-static void scores(const float* const* q, long rows, const Panel* panels, long count, bool of_values, long d, float scale,
+template <typename In>
+static void scores(const In* const* q, long rows, const Panel* panels, long count, bool of_values, long d, float scale,
                    float* const* s) {
   long r = 0;
   for (; r + TILE_ROWS <= rows; r += TILE_ROWS) score_rows<TILE_ROWS>(q + r, panels, count, of_values, d, scale, s + r);
@@ -143,9 +157,10 @@ static ZT_INLINE vf direct_scores(const float* q, const float* k, long ld, long 
   return fold(r);
 }
 
-template <int R, int N>
-static ZT_INLINE void mix_tile(float* const* p, const Panel* panels, long count, bool of_keys, long stride, long col,
-                               const float* alpha, float* const* o) {
+template <int R, int N, typename In>
+ZT_BF16 static ZT_INLINE void mix_tile(const In* const* p, const Panel* panels, long count, bool of_keys, long stride,
+                                       long col, const float* alpha, float* const* o) {
+  enum { OF = Factors<In>::OF };
   vf c[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
@@ -155,20 +170,20 @@ static ZT_INLINE void mix_tile(float* const* p, const Panel* panels, long count,
       if (alpha) c[r][n] = c[r][n] * splat(alpha[r]);
     }
   for (long i = 0; i < count; i++) {
-    const float* v = (of_keys ? panels[i].key_rows : panels[i].value_rows) + col;
-    const float* w[R];
+    const In* v = (const In*)(of_keys ? panels[i].key_rows : panels[i].value_rows) + col;
+    const In* w[R];
 #pragma GCC unroll 8
-    for (int r = 0; r < R; r++) w[r] = p[r] + i * VL;
-    const long hi = panels[i].hi;
-    for (long j = panels[i].lo; j < hi; j++) {
+    for (int r = 0; r < R; r++) w[r] = p[r] + i * (VL / OF);
+    const long hi = (panels[i].hi + OF - 1) / OF;
+    for (long j = panels[i].lo / OF; j < hi; j++) {
       vf b[N];
 #pragma GCC unroll 4
-      for (int n = 0; n < N; n++) b[n] = load(v + j * stride + n * VL);
+      for (int n = 0; n < N; n++) b[n] = load((const float*)(v + j * stride + n * VL));
 #pragma GCC unroll 8
       for (int r = 0; r < R; r++) {
-        const vf a = splat(w[r][j]);
+        const In a = w[r][j];
 #pragma GCC unroll 4
-        for (int n = 0; n < N; n++) c[r][n] = fma(a, b[n], c[r][n]);
+        for (int n = 0; n < N; n++) c[r][n] = step(a, b[n], c[r][n]);
       }
     }
   }
@@ -177,9 +192,9 @@ static ZT_INLINE void mix_tile(float* const* p, const Panel* panels, long count,
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) store(o[r] + col + n * VL, c[r][n]);
 }
-template <int R>
-static void mix_rows(float* const* p, const Panel* panels, long count, bool of_keys, long dp, long stride,
-                     const float* alpha, float* const* o) {
+template <int R, typename In>
+ZT_BF16 static void mix_rows(const In* const* p, const Panel* panels, long count, bool of_keys, long dp, long stride,
+                             const float* alpha, float* const* o) {
   long col = 0;
   for (; col + NV * VL <= dp; col += NV * VL) mix_tile<R, NV>(p, panels, count, of_keys, stride, col, alpha, o);
   if (NV > 2)
@@ -187,7 +202,8 @@ static void mix_rows(float* const* p, const Panel* panels, long count, bool of_k
   for (; col < dp; col += VL) mix_tile<R, 1>(p, panels, count, of_keys, stride, col, alpha, o);
 }
 // o[r] = alpha[r] o[r] + p[r] . values of the panels (or keys), which lie `stride` apart.
-static void mix(float* const* p, long rows, const Panel* panels, long count, bool of_keys, long dp, long stride,
+template <typename In>
+static void mix(const In* const* p, long rows, const Panel* panels, long count, bool of_keys, long dp, long stride,
                 const float* alpha, float* const* o) {
   long r = 0;
   for (; r + TILE_ROWS <= rows; r += TILE_ROWS)
@@ -231,25 +247,26 @@ static void mix_few(float* const* p, const float* values, long n, long dp, long 
   for (; col < dp; col += VL) mix_few_tile<R, 1>(p, values, n, stride, col, o);
 }
 
-// R keys, N vectors of their gradient at `o` (leading dimension ld; the last vector holds `last` floats).
-template <int R, int N>
-static ZT_INLINE void spread_tile(float* const* s, long rows, long at, const float* const* x, long col, float* o, long ld,
-                                  long last) {
+// R keys, N vectors of their gradient at `o` (leading dimension ld; the last vector holds `last` floats). Weights are
+// words of row pairs where x has such: they lie in the place of the first row's.
+template <int R, int N, typename In>
+ZT_BF16 static ZT_INLINE void spread_tile(const float* const* s, long steps, long at, const In* const* x, long col, float* o,
+                                          long ld, long last) {
   vf c[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) c[r][n] = load_n(o + r * ld + n * VL, n == N - 1 ? last : VL);
-  for (long i = 0; i < rows; i++) {
-    const float *w = s[i] + at, *xi = x[i] + col;
+  for (long i = 0; i < steps; i++) {
+    const In *w = (const In*)(s[Factors<In>::OF * i] + at), *xi = x[i] + col;
     vf b[N];
 #pragma GCC unroll 4
-    for (int n = 0; n < N; n++) b[n] = load(xi + n * VL);
+    for (int n = 0; n < N; n++) b[n] = load((const float*)(xi + n * VL));
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
-      const vf a = splat(w[r]);
+      const In a = w[r];
 #pragma GCC unroll 4
-      for (int n = 0; n < N; n++) c[r][n] = fma(a, b[n], c[r][n]);
+      for (int n = 0; n < N; n++) c[r][n] = step(a, b[n], c[r][n]);
     }
   }
 #pragma GCC unroll 8
@@ -257,26 +274,27 @@ static ZT_INLINE void spread_tile(float* const* s, long rows, long at, const flo
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) store_n(o + r * ld + n * VL, c[r][n], n == N - 1 ? last : VL);
 }
-template <int R>
-static void spread_keys(float* const* s, long rows, long at, const float* const* x, long d, float* o, long ld) {
+template <int R, typename In>
+ZT_BF16 static void spread_keys(const float* const* s, long steps, long at, const In* const* x, long d, float* o, long ld) {
   long col = 0;
-  for (; col + NV * VL <= d; col += NV * VL) spread_tile<R, NV>(s, rows, at, x, col, o + col, ld, VL);
+  for (; col + NV * VL <= d; col += NV * VL) spread_tile<R, NV>(s, steps, at, x, col, o + col, ld, VL);
   if (NV > 2)
-    for (; col + 2 * VL <= d; col += 2 * VL) spread_tile<R, 2>(s, rows, at, x, col, o + col, ld, VL);
-  for (; col < d; col += VL) spread_tile<R, 1>(s, rows, at, x, col, o + col, ld, d - col < VL ? d - col : VL);
+    for (; col + 2 * VL <= d; col += 2 * VL) spread_tile<R, 2>(s, steps, at, x, col, o + col, ld, VL);
+  for (; col < d; col += VL) spread_tile<R, 1>(s, steps, at, x, col, o + col, ld, d - col < VL ? d - col : VL);
 }
-// o[key] += sum over rows of s[row][key] x[row], for the keys of the panels; o begins at key 0.
-static void spread(float* const* s, long rows, const Panel* panels, long count, const float* const* x, long d, float* o,
+// o[key] += sum over rows of s[row][key] x[row], for the keys of the panels; o begins at key 0. `steps` rows or row pairs.
+template <typename In>
+static void spread(const float* const* s, long steps, const Panel* panels, long count, const In* const* x, long d, float* o,
                    long ld) {
   for (long i = 0; i < count; i++) {
     long j = panels[i].lo;
     const long hi = panels[i].hi;
     float* base = o + panels[i].key0 * ld;
-    for (; j + TILE_ROWS <= hi; j += TILE_ROWS) spread_keys<TILE_ROWS>(s, rows, i * VL + j, x, d, base + j * ld, ld);
+    for (; j + TILE_ROWS <= hi; j += TILE_ROWS) spread_keys<TILE_ROWS>(s, steps, i * VL + j, x, d, base + j * ld, ld);
     if (TILE_ROWS > 4)
-      for (; j + 4 <= hi; j += 4) spread_keys<4>(s, rows, i * VL + j, x, d, base + j * ld, ld);
-    for (; j + 2 <= hi; j += 2) spread_keys<2>(s, rows, i * VL + j, x, d, base + j * ld, ld);
-    for (; j < hi; j++) spread_keys<1>(s, rows, i * VL + j, x, d, base + j * ld, ld);
+      for (; j + 4 <= hi; j += 4) spread_keys<4>(s, steps, i * VL + j, x, d, base + j * ld, ld);
+    for (; j + 2 <= hi; j += 2) spread_keys<2>(s, steps, i * VL + j, x, d, base + j * ld, ld);
+    for (; j < hi; j++) spread_keys<1>(s, steps, i * VL + j, x, d, base + j * ld, ld);
   }
 }
 

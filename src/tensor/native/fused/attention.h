@@ -28,7 +28,7 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
           store(s[i] + j * VL, direct_scores(q[i], at.key_rows, source.ld, source.d, at.lo, at.hi) * splat(scale));
         }
     } else if (bf16) {
-      scores_bf16(words, n, panels, count, false, source.d, scale, s);
+      scores(words, n, panels, count, false, source.d, scale, s);
     } else {
       scores(q, n, panels, count, false, source.d, scale, s);
     }
@@ -58,7 +58,7 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
       // Words take the place of the floats that they were made of.
       if (bf16) words_along(p, count * VL, (uint32_t*)p);
     }
-    if (bf16) mix_bf16((const uint32_t* const*)s, n, panels, count, false, source.dp, alpha, o);
+    if (bf16) mix((const uint32_t* const*)s, n, panels, count, false, source.dp, source.dp, alpha, o);
     else mix(s, n, panels, count, false, source.dp, direct ? source.ld : source.dp, alpha, o);
   }
 }
