@@ -10,11 +10,11 @@ import type { Tensor } from "../tf.ts";
 import { attentionComposition } from "./attention-composition.ts";
 import {
   type AttentionAttributes,
-  type FlatLists,
   LARGEST_HEAD,
   LARGEST_TOP_K,
   MOST_KEY_CHUNKS,
 } from "./attention-kernel.ts";
+import { type AttentionLists, attentionLists, wholeRange } from "./attention-lists.ts";
 import { poolKeys } from "./cache.ts";
 import { hasKernel, isRecording, require, runFused, together, withGradient } from "./fused.ts";
 
@@ -43,29 +43,12 @@ export interface AttentionOptions {
   readonly keyTokens?: number;
 }
 
-function requireChunkLists(
-  name: string,
-  lists: readonly (readonly number[])[],
-  queryChunks: number,
-  keyChunks: number,
-): void {
-  require(lists.length === queryChunks, () =>
-    `Cannot attend as ${name} must have one list per query chunk (${queryChunks}): got ${lists.length}. Check chunkTokens and the length of q.`);
-  for (const [i, list] of lists.entries()) {
-    // Once per call and chunk of history: no closure per entry.
-    let last = -1;
-    for (const chunk of list) {
-      if (!(Number.isInteger(chunk) && chunk > last && chunk < keyChunks)) {
-        throw new RangeError(
-          `Cannot attend as ${name}[${i}] must hold increasing chunk indices below ${keyChunks}: got [${list}].`,
-        );
-      }
-      last = chunk;
-    }
-  }
+interface Checked {
+  readonly keyTokens: number;
+  readonly lists: AttentionLists;
 }
 
-function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): number {
+function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Checked {
   const { heads, chunkTokens, visible, route } = options;
   const [batch, queries, width] = q.shape;
   require(q.rank === 3 && Number.isInteger(heads) && heads > 0 && width! % heads === 0, () =>
@@ -80,7 +63,7 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): n
     `Cannot attend to ${keyTokens} keys as k holds ${k.shape[1]}: keyTokens must lie in 0..${k.shape[1]}.`);
   require(!route || visible !== undefined, () =>
     `Cannot route without visible chunks: give visible (own chunks, or empty lists) beside route.`);
-  if (!visible) return keyTokens;
+  if (!visible) return { keyTokens, lists: wholeRange };
   require(chunkTokens !== undefined &&
     Number.isInteger(chunkTokens) &&
     chunkTokens > 0 &&
@@ -88,17 +71,10 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): n
     keyTokens % chunkTokens === 0, () =>
     `Cannot attend by chunks as ${queries} queries and ${keyTokens} keys must be multiples of chunkTokens: got ${chunkTokens}.`);
   const keyChunks = keyTokens / chunkTokens!;
-  requireChunkLists("visible", visible, queries! / chunkTokens!, keyChunks);
-  if (!route) return keyTokens;
-  requireChunkLists("candidates", route.candidates, queries! / chunkTokens!, keyChunks);
+  const lists = attentionLists(visible, route?.candidates, queries! / chunkTokens!, keyChunks);
+  if (!route) return { keyTokens, lists };
   require(Number.isInteger(route.topK) && route.topK >= 0, () =>
     `Cannot route to ${route.topK} chunks: topK must be a non-negative integer.`);
-  for (const [i, list] of route.candidates.entries()) {
-    const seen = visible[i]!;
-    const both = seen.length > 0 ? list.find((chunk) => seen.includes(chunk)) : undefined;
-    require(both === undefined, () =>
-      `Cannot route query chunk ${i} as its candidates must not be visible already: got ${both} in both.`);
-  }
   const gate = route.gateQueries;
   require(!gate || gate.shape.join() === q.shape.join(), () =>
     `Cannot route as gateQueries must have the shape of q [${q.shape}]: got [${gate!.shape}].`);
@@ -109,30 +85,24 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): n
       pooled.shape[1]! >= keyChunks &&
       pooled.shape[2] === width), () =>
     `Cannot route as pooledKeys must be [${batch}, ${keyChunks} or more, ${width}]: got [${pooled!.shape}]. Pool the keys with poolKeys.`);
-  return keyTokens;
-}
-
-/** Lists of chunks as offsets and indices. */
-function flatten(lists: readonly (readonly number[])[]): FlatLists {
-  const offsets = new Int32Array(lists.length + 1);
-  for (const [i, list] of lists.entries()) offsets[i + 1] = offsets[i]! + list.length;
-  const chunks = new Int32Array(offsets.at(-1)!);
-  for (const [i, list] of lists.entries()) chunks.set(list, offsets[i]);
-  return { offsets, chunks };
+  return { keyTokens, lists };
 }
 
 /** What the kernel is told; all keys are one chunk where nothing is masked. */
-function attributesOf(q: Tensor, keyTokens: number, options: AttentionOptions): AttentionAttributes {
+function attributesOf(
+  q: Tensor,
+  { keyTokens, lists }: Checked,
+  options: AttentionOptions,
+): AttentionAttributes {
   const { heads, visible, route, chunkTokens } = options;
-  const longest = Math.max(0, ...(route?.candidates ?? []).map((list) => list.length));
   return {
     heads,
     keyTokens,
     queryChunk: visible ? chunkTokens! : q.shape[1]!,
     keyChunk: visible ? chunkTokens! : keyTokens,
-    visible: flatten(visible ?? [[0]]),
-    candidates: route ? flatten(route.candidates) : null,
-    topK: route ? Math.min(route.topK, longest) : 0,
+    visible: lists.visible,
+    candidates: lists.candidates,
+    topK: route ? Math.min(route.topK, lists.mostCandidates) : 0,
     // Sampling writes no log-sum-exp and no selection.
     recording: isRecording(),
     counting: route?.onCounts !== undefined,
@@ -156,9 +126,10 @@ function fitsKernel(q: Tensor, { heads, topK, keyTokens, keyChunk }: AttentionAt
  * @throws RangeError when shapes or chunk lists do not fit
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
-  const keyTokens = validate(q, k, v, options);
+  const checked = validate(q, k, v, options);
+  const { keyTokens } = checked;
   const { route } = options;
-  const attributes = attributesOf(q, keyTokens, options);
+  const attributes = attributesOf(q, checked, options);
   if (!hasKernel("Fused.Attention") || !fitsKernel(q, attributes)) {
     return attentionComposition(q, k, v, { ...options, keyTokens });
   }
