@@ -53,7 +53,11 @@ program
   .command("bench")
   .description(`measure: ${benchParts.join(", ")} (default: all)`)
   .argument("[part...]")
-  .option("--json", "only the value, on standard output", false)
+  .option(
+    "--json",
+    "only the value, on standard output (npm prints two lines of its own unless asked: `npm run -s bench -- --json`)",
+    false,
+  )
   .option("--quick", "fewer rounds (engine)", false)
   .option("--only <works>", "only works that begin so, separated by commas: train,sample 16 (engine)")
   .option("--python <path>", "a Python with torch, for the engine's peer; several separated like PATH")
