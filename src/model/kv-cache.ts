@@ -12,7 +12,7 @@
  * attention reads one contiguous range and nothing is concatenated. Chunks that the policy can never see again are
  * dropped when the buffer is full, so a window costs constant memory.
  */
-import { poolKeys } from "../tensor/ops/cache.ts";
+import { type CollectedRow, collectRows, poolKeys, type RowSource } from "../tensor/ops/cache.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { HistoryPolicy } from "./history-policy.ts";
 import { replaced, type Turn, type TurnedKeys, turnedKeys } from "./turned-keys.ts";
@@ -70,6 +70,8 @@ export interface KvCache {
   share(): KvCache;
   /** These batch rows, in memory of their own. */
   gather(rows: readonly number[]): KvCache;
+  /** What rows are collected from: keys, values and means of every layer. */
+  source(): Omit<RowSource, "runs">;
   /** The rows of this cache, then those of `others` (all of one length), in memory of their own. */
   join(others: readonly KvCache[]): KvCache;
   dispose(): void;
@@ -105,6 +107,25 @@ function prefix(
     next.prefixes.add(length);
     buffer = next;
     slots = kept;
+  };
+
+  /** A cache of these rows, which hold the chunks `kept`, with room for what comes next: all layers in one pass. */
+  const collected = (
+    sources: readonly RowSource[],
+    rows: readonly CollectedRow[],
+    kept: readonly number[],
+  ): KvCache => {
+    const capacity = kept.length + spareChunks;
+    const tensors = collectRows(sources, rows, capacity).map((tensor) => tf.keep(tensor));
+    const copy: KvBuffer = {
+      keys: tensors.slice(0, shape.layers),
+      values: tensors.slice(shape.layers, 2 * shape.layers),
+      pooled: tensors.slice(2 * shape.layers),
+      turned: turnedKeys(shape.chunkTokens),
+      capacity,
+      prefixes: new Set(),
+    };
+    return prefix(shape, policy, rows.length, copy, kept);
   };
 
   const self: KvCache = Object.freeze({
@@ -152,65 +173,29 @@ function prefix(
     share: () => prefix(shape, policy, batch, buffer, slots),
     gather(rows: readonly number[]) {
       if (!buffer) return prefix(shape, policy, rows.length, undefined, slots);
-      const source = live();
-      // Of every row the slots in use and room for what comes next, in one pass over memory.
-      const capacity = Math.min(source.capacity, slots.length + spareChunks);
-      const index = tf.tensor1d(
-        rows.flatMap((row) => Array.from({ length: capacity }, (_, slot) => row * source.capacity + slot)),
-        "int32",
+      return collected(
+        [{ ...self.source(), runs: [[0, slots.length]] }],
+        rows.map((row) => ({ source: 0, row })),
+        slots,
       );
-      const pick = (tensors: readonly Tensor[], unit: number) =>
-        tensors.map((tensor) =>
-          tf.keep(
-            tf.tidy(() =>
-              tensor
-                .reshape([batch * source.capacity, unit * shape.dim])
-                .gather(index)
-                .reshape([rows.length, capacity * unit, shape.dim]),
-            ),
-          ),
-        );
-      const copy: KvBuffer = {
-        keys: pick(source.keys, shape.chunkTokens),
-        values: pick(source.values, shape.chunkTokens),
-        pooled: pick(source.pooled, 1),
-        turned: turnedKeys(shape.chunkTokens),
-        capacity,
-        prefixes: new Set(),
-      };
-      index.dispose();
-      return prefix(shape, policy, rows.length, copy, slots);
     },
     join(others: readonly KvCache[]) {
       const parts = [self, ...others];
-      const rows = parts.reduce((sum, part) => sum + part.batch, 0);
-      if (slots.length === 0) return prefix(shape, policy, rows, undefined, slots);
+      const rows = parts.flatMap(({ batch }, source) =>
+        Array.from({ length: batch }, (_, row) => ({ source, row })),
+      );
+      if (slots.length === 0) return prefix(shape, policy, rows.length, undefined, slots);
       // Some may have dropped chunks already that others still hold: only what can still be seen is common to all.
       const kept = retained(policy, slots);
-      const capacity = kept.length + spareChunks;
-      const pack = (of: (part: KvCache) => Tensor, unit: number) =>
-        tf.keep(
-          tf.tidy(() => {
-            const picked = parts.map((part) => {
-              const runs = contiguousRuns(kept.map((chunk) => part.slots.indexOf(chunk)));
-              const pieces = runs.map(([from, count]) =>
-                of(part).slice([0, from * unit, 0], [-1, count * unit, -1]),
-              );
-              return tf.concat([...pieces, tf.fill([part.batch, spareChunks * unit, shape.dim], 0)], 1);
-            });
-            return tf.concat(picked, 0);
-          }),
-        );
-      const layers = Array.from({ length: shape.layers }, (_, layer) => layer);
-      const joined: KvBuffer = {
-        keys: layers.map((layer) => pack((part) => part.keys(layer), shape.chunkTokens)),
-        values: layers.map((layer) => pack((part) => part.values(layer), shape.chunkTokens)),
-        pooled: shape.averagesKeys ? layers.map((layer) => pack((part) => part.pooled(layer)!, 1)) : [],
-        turned: turnedKeys(shape.chunkTokens),
-        capacity,
-        prefixes: new Set(),
-      };
-      return prefix(shape, policy, rows, joined, kept);
+      const sources = parts.map((part) => ({
+        ...part.source(),
+        runs: contiguousRuns(kept.map((chunk) => part.slots.indexOf(chunk))),
+      }));
+      return collected(sources, rows, kept);
+    },
+    source() {
+      const { keys, values, pooled, capacity } = live();
+      return { tensors: [...keys, ...values, ...pooled], slots: capacity };
     },
     dispose() {
       if (!disposed) release(buffer, length);

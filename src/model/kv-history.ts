@@ -1,5 +1,6 @@
 /** The `History` of CausalWan: a cached prefix of finished chunks, and the newest ones whose keys are not written yet. */
 import type { Condition, History } from "../diffusion/denoiser.ts";
+import { type CollectedRow, collectRows } from "../tensor/ops/cache.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { HistoryPolicy } from "./history-policy.ts";
 import { type KvCache, type KvShape, kvCache } from "./kv-cache.ts";
@@ -75,7 +76,12 @@ function historyOf(cache: KvCache, initial: readonly PendingChunk[], write: Writ
       const same = rows.length === cache.batch && rows.every((row, i) => row === i);
       return historyOf(
         same ? cache.share() : cache.gather(rows),
-        pending.map((chunk) => rowsOf(chunk, rows)),
+        pending.map((chunk) =>
+          collected(
+            [chunk],
+            rows.map((row) => ({ source: 0, row })),
+          ),
+        ),
         write,
       );
     },
@@ -92,7 +98,14 @@ function historyOf(cache: KvCache, initial: readonly PendingChunk[], write: Writ
       for (const part of parts) write(part, left);
       return historyOf(
         cache.join(parts.slice(1).map((part) => part.cache)),
-        Array.from({ length: left }, (_, i) => joinedRows(parts.map((part) => part.pending[i]!))),
+        Array.from({ length: left }, (_, i) =>
+          collected(
+            parts.map((part) => part.pending[i]!),
+            parts.flatMap(({ batch }, source) =>
+              Array.from({ length: batch }, (_, row) => ({ source, row })),
+            ),
+          ),
+        ),
         write,
       );
     },
@@ -112,35 +125,18 @@ function copyOf({ x0, condition }: PendingChunk): PendingChunk {
   };
 }
 
-function rowsOf({ x0, condition }: PendingChunk, rows: readonly number[]): PendingChunk {
-  const index = tf.tensor1d([...rows], "int32");
-  const picked = {
-    x0: tf.keep(tf.gather(x0, index)),
-    condition: {
-      prompts: rows.map((row) => condition.prompts[row]!),
-      tokens: tf.keep(tf.gather(condition.tokens, index)),
-    },
-  };
-  index.dispose();
-  return picked;
-}
-
-function joinedRows(chunks: readonly PendingChunk[]): PendingChunk {
+/** These rows of chunks, each from one of the sources. */
+function collected(sources: readonly PendingChunk[], rows: readonly CollectedRow[]): PendingChunk {
+  const [x0, tokens] = collectRows(
+    sources.map(({ x0, condition }) => ({ tensors: [x0, condition.tokens], slots: 1, runs: [[0, 1]] })),
+    rows,
+    1,
+  ) as [Tensor, Tensor];
   return {
-    x0: tf.keep(
-      tf.concat(
-        chunks.map(({ x0 }) => x0),
-        0,
-      ),
-    ),
+    x0: tf.keep(x0),
     condition: {
-      prompts: chunks.flatMap(({ condition }) => condition.prompts),
-      tokens: tf.keep(
-        tf.concat(
-          chunks.map(({ condition }) => condition.tokens),
-          0,
-        ),
-      ),
+      prompts: rows.map(({ source, row }) => sources[source]!.condition.prompts[row]!),
+      tokens: tf.keep(tokens),
     },
   };
 }

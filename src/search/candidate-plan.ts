@@ -81,8 +81,9 @@ export function candidatePlan({ chunks, first, following }: PlanNumbers): Candid
       if (!candidate.xt || scale === 0) return Object.freeze(child);
       const { schedule, size } = stageOf(candidate.chunk);
       const sigma = scale * sdeDpmSolver().sigma(schedule, candidate.step);
-      const noise = mutationNoise(child, size);
-      return Object.freeze({ ...child, xt: candidate.xt.map((value, i) => value + sigma * noise[i]!) });
+      const xt = mutationNoise(child, size);
+      for (let i = 0; i < size; i++) xt[i] = candidate.xt[i]! + sigma * xt[i]!;
+      return Object.freeze({ ...child, xt });
     },
   });
 }

@@ -54,6 +54,6 @@ export function comparePositions(a: Position, b: Position): number {
 /** Clean latents of all finished chunks, in order. */
 export function finishedChunks(candidate: Candidate): Float32Array[] {
   const chunks: Float32Array[] = [];
-  for (let node = candidate.finished; node; node = node.previous) chunks.unshift(node.latents);
-  return chunks;
+  for (let node = candidate.finished; node; node = node.previous) chunks.push(node.latents);
+  return chunks.reverse();
 }

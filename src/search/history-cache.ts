@@ -7,13 +7,20 @@
  * recomputed one). Appending is lazy, so a pruned candidate never pays for a cache write.
  */
 import type { Condition, Denoiser, History } from "../diffusion/denoiser.ts";
-import { tf } from "../tensor/tf.ts";
 import type { Candidate, Finished } from "./candidate.ts";
 import { type Stopwatch, untimed } from "./stopwatch.ts";
+import { tensorFromRows } from "./tensor-rows.ts";
 
 interface Row {
   readonly history: History;
   readonly row: number;
+}
+
+/** A history alive: how often it is on loan, how many nodes live in it, and whose rows it has (siblings share a node). */
+interface Held {
+  loans: number;
+  homes: number;
+  readonly nodes: readonly Finished[];
 }
 
 /** A history on loan: it is not freed before it is given back. */
@@ -38,8 +45,7 @@ export function historyCache(
   watch: Stopwatch = untimed,
 ): HistoryCache {
   const rows = new Map<Finished, Row>();
-  /** Every history alive: how often it is on loan, and whose rows it has (siblings share a node). */
-  const held = new Map<History, { loans: number; readonly nodes: readonly Finished[] }>();
+  const held = new Map<History, Held>();
 
   /** The newest node on the way to the root whose cache is there. */
   const cached = (node: Finished | undefined): Finished | undefined => {
@@ -47,22 +53,30 @@ export function historyCache(
     return node;
   };
 
-  /** Frees what no node lives in and nobody has on loan. */
-  function sweep(): void {
-    const used = new Set([...rows.values()].map((row) => row.history));
-    for (const [history, { loans }] of held) {
-      if (loans > 0 || used.has(history)) continue;
-      held.delete(history);
-      history.dispose();
-    }
+  /** Frees a history that no node lives in and nobody has on loan. */
+  function release(history: History, entry: Held): void {
+    if (entry.loans > 0 || entry.homes > 0) return;
+    held.delete(history);
+    history.dispose();
+  }
+
+  function leave({ history }: Row): void {
+    const entry = held.get(history)!;
+    entry.homes--;
+    release(history, entry);
   }
 
   /** The rows become the nodes' home: what a network writes into it lazily is not lost with the batch. */
   function settle(history: History, nodes: readonly Finished[]): void {
-    held.set(history, { loans: 0, nodes });
-    nodes.forEach((node, row) => {
+    const entry: Held = { loans: 0, homes: 0, nodes };
+    held.set(history, entry);
+    for (let row = 0; row < nodes.length; row++) {
+      const node = nodes[row]!;
+      const before = rows.get(node);
       rows.set(node, { history, row });
-    });
+      entry.homes++;
+      if (before) leave(before);
+    }
   }
 
   function lend(history: History): Loan {
@@ -72,17 +86,18 @@ export function historyCache(
       history,
       giveBack() {
         entry.loans--;
-        sweep();
+        release(history, entry);
       },
     };
   }
 
   function build(nodes: readonly Finished[]): void {
-    const missing = [...new Set(nodes.filter((node) => !rows.has(node)))];
-    if (missing.length === 0) return;
+    const fresh = nodes.filter((node) => !rows.has(node));
+    if (fresh.length === 0) return;
+    const missing = [...new Set(fresh)];
     const before = take(missing.map((node) => node.previous));
     const shape = [missing.length, ...denoiser.chunkShape];
-    const x0 = tf.tensor(concatenate(missing.map((node) => node.latents)), shape);
+    const x0 = tensorFromRows(shape, (row, values) => values.set(missing[row]!.latents));
     const history = denoiser.append(x0, before.history, conditionOf(missing.length));
     x0.dispose();
     settle(history, missing);
@@ -110,27 +125,33 @@ export function historyCache(
     take,
     group(nodes: readonly (Finished | undefined)[]) {
       const groups = new Map<History | undefined, number[]>();
-      nodes.forEach((node, i) => {
-        const found = cached(node);
-        const history = found && rows.get(found)!.history;
-        const key = history?.join ? undefined : history;
+      const places: (Row | undefined)[] = [];
+      /** Histories by when they first appear. */
+      const order = new Map<History | undefined, number>();
+      for (let i = 0; i < nodes.length; i++) {
+        const node = cached(nodes[i]);
+        const place = node && rows.get(node);
+        places.push(place);
+        if (!order.has(place?.history)) order.set(place?.history, order.size);
+        const key = place?.history.join ? undefined : place?.history;
         const group = groups.get(key);
         if (group) group.push(i);
         else groups.set(key, [i]);
-      });
+      }
       // Rows of one history side by side, in its order: the fewest pieces to gather, often none.
-      const places = nodes.map((node) => rows.get(cached(node)!));
-      const order = new Map([...new Set(places.map((place) => place?.history))].map((one, i) => [one, i]));
-      const rank = places.map((place) => order.get(place?.history)!);
-      const row = places.map((place) => place?.row ?? 0);
-      return [...groups.values()].map((group) =>
-        group.sort((a, b) => rank[a]! - rank[b]! || row[a]! - row[b]! || a - b),
-      );
+      const byPlace = (a: number, b: number): number =>
+        order.get(places[a]?.history)! - order.get(places[b]?.history)! ||
+        (places[a]?.row ?? 0) - (places[b]?.row ?? 0) ||
+        a - b;
+      return [...groups.values()].map((group) => group.sort(byPlace));
     },
     keep(live: readonly Candidate[]) {
       const needed = new Set(live.map((candidate) => cached(candidate.finished)));
-      for (const node of rows.keys()) if (!needed.has(node)) rows.delete(node);
-      sweep();
+      for (const [node, row] of rows) {
+        if (needed.has(node)) continue;
+        rows.delete(node);
+        leave(row);
+      }
     },
     get bytes() {
       return heldBytes(held.keys());

@@ -24,6 +24,7 @@ import { concatenate, historyCache } from "./history-cache.ts";
 import { genomeNoise, stepNoise } from "./noise.ts";
 import type { AdvanceOptions, SearchSpace } from "./space.ts";
 import { type Stopwatch, untimed } from "./stopwatch.ts";
+import { rowsOf, tensorFromRows } from "./tensor-rows.ts";
 
 /** How one kind of chunk is denoised. */
 export interface DenoisePlan {
@@ -112,17 +113,6 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
   const histories = historyCache(following.denoiser, conditionOf(following.denoiser), watch);
   const turn = eventLoopTurns();
 
-  /** The rows of a tensor, in memory of their own: a kept candidate must not keep its whole batch alive. */
-  async function rowsOf(tensor: Tensor, part: "states" | "decode"): Promise<Float32Array[]> {
-    // A backend computes at the latest now. What it takes, and to take a batch apart, belongs to whom the tensor is from.
-    const data = (await watch.time(part, () => tensor.data())) as Float32Array;
-    const rows = tensor.shape[0]!;
-    const size = data.length / rows;
-    return watch.time(part, () =>
-      Array.from({ length: rows }, (_, row) => data.slice(row * size, (row + 1) * size)),
-    );
-  }
-
   /** A picture becomes a chunk by repeating its last frame. */
   const lift = (latents: Float32Array): Float32Array => {
     if (latents.length === following.size) return latents;
@@ -141,25 +131,17 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
     signal?: AbortSignal,
   ): Promise<Candidate[]> {
     const { chunk, step: from } = batch[0]!;
-    const { denoiser, schedule, solver, size } = stageOf(chunk);
+    const { denoiser, schedule, solver } = stageOf(chunk);
     const shape = [batch.length, ...denoiser.chunkShape];
     const loan = chunk === 0 ? undefined : histories.take(batch.map((candidate) => candidate.finished));
     const history = loan?.history ?? denoiser.emptyHistory(batch.length);
     const condition = conditionOf(denoiser)(batch.length);
     const isDone = until === schedule.length - 1;
-    const upload = (values: readonly Float32Array[]): Tensor => tf.tensor(concatenate(values), shape);
+    const upload = (rowOf: (c: Candidate) => Float32Array): Tensor =>
+      watch.time("states", () => tensorFromRows(shape, (row, values) => values.set(rowOf(batch[row]!))));
     const drawn = (draw: (c: Candidate, out: Float32Array) => void): Tensor =>
-      watch.time("noise", () => {
-        const values = new Float32Array(batch.length * size);
-        batch.forEach((c, row) => {
-          draw(c, values.subarray(row * size, (row + 1) * size));
-        });
-        return tf.tensor(values, shape);
-      });
-    let xt =
-      from > 0
-        ? watch.time("states", () => upload(batch.map((c) => c.xt!)))
-        : drawn((c, out) => genomeNoise(c.seed, c.genome, chunk, out));
+      watch.time("noise", () => tensorFromRows(shape, (row, values) => draw(batch[row]!, values)));
+    let xt = from > 0 ? upload((c) => c.xt!) : drawn((c, out) => genomeNoise(c.seed, c.genome, chunk, out));
     let x0: Tensor | undefined;
     /** What the solver may remember of the step before; a candidate's own is brought up only where a solver asks. */
     const memoryOf = (index: number): SolverMemory | undefined => {
@@ -167,7 +149,7 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
       if (index === 0 || index > from) return undefined;
       return {
         get x0() {
-          return watch.time("states", () => upload(batch.map((c) => c.x0!)));
+          return upload((c) => c.x0!);
         },
         t: schedule[index - 1]!,
       };
@@ -202,16 +184,12 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
         const others = turn();
         if (others) await others;
       }
-      const states = await rowsOf(xt, "states");
-      const predictions = isDone ? undefined : await rowsOf(x0!, "states");
-      return batch.map(({ seed, lineage, genome, finished }, row) => {
-        const past = { seed, lineage, genome, ...(finished && { finished }) };
-        if (predictions) {
-          return Object.freeze({ ...past, chunk, step: until, xt: states[row]!, x0: predictions[row]! });
-        }
-        const node = Object.freeze({ latents: lift(states[row]!), ...(finished && { previous: finished }) });
-        return Object.freeze({ ...past, chunk: chunk + 1, step: 0, finished: node });
-      });
+      const states = await watch.time("states", () => rowsOf(xt));
+      if (!isDone) {
+        const predictions = await watch.time("states", () => rowsOf(x0!));
+        return batch.map((c, row) => withState(c, until, states[row]!, predictions[row]!));
+      }
+      return batch.map((c, row) => withChunk(c, lift(states[row]!)));
     } finally {
       xt.dispose();
       x0?.dispose();
@@ -232,12 +210,17 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
       const shape = [slice.length, count * frames, height, width, channels];
       const pixels = watch.time("decode", () =>
         tf.tidy(() => {
-          const latents = tf.tensor(concatenate(slice.flat()), shape);
+          const latents = tensorFromRows(shape, (row, values) => {
+            slice[row]!.forEach((chunk, i) => {
+              values.set(chunk, i * following.size);
+            });
+          });
           return codec ? codec.decode(latents) : latents;
         }),
       );
       const [, numFrames, h, w] = pixels.shape as [number, number, number, number];
-      const clips = await rowsOf(pixels, "decode");
+      // A backend computes at the latest now. What it takes, and to take a batch apart, belongs to decoding.
+      const clips = await watch.time("decode", () => rowsOf(pixels));
       pixels.dispose();
       for (const clip of clips) {
         videos.push(video({ numFrames, height: h, width: w, fps, data: clip, prompt }));
@@ -257,22 +240,24 @@ export function searchSpace(model: Denoiser, options: SearchSpaceOptions): Laten
     async advance(candidates: readonly Candidate[], to: Position, { signal }: AdvanceOptions = {}) {
       const out = [...candidates];
       for (;;) {
-        const behind = out.map((_, i) => i).filter((i) => comparePositions(out[i]!, to) < 0);
-        if (behind.length === 0) return out;
-        const lowest = behind.map((i) => out[i]!).sort(comparePositions)[0]!;
-        const together = behind.filter((i) => comparePositions(out[i]!, lowest) === 0);
-        const until = lowest.chunk === to.chunk ? to.step : stepsOf(lowest.chunk);
+        // The earliest first, all that stand there together.
+        let lowest: Candidate | undefined;
+        for (const one of out) {
+          if (comparePositions(one, to) < 0 && (!lowest || comparePositions(one, lowest) < 0)) lowest = one;
+        }
+        if (!lowest) return out;
+        const { chunk, step } = lowest;
+        const together: number[] = [];
+        for (let i = 0; i < out.length; i++) {
+          if (out[i]!.chunk === chunk && out[i]!.step === step) together.push(i);
+        }
+        const until = chunk === to.chunk ? to.step : stepsOf(chunk);
         for (const group of histories.group(together.map((i) => out[i]!.finished))) {
           for (let start = 0; start < group.length; start += batchSize) {
             const indices = group.slice(start, start + batchSize).map((i) => together[i]!);
-            const done = await denoise(
-              indices.map((i) => out[i]!),
-              until,
-              signal,
-            );
-            indices.forEach((i, row) => {
-              out[i] = done[row]!;
-            });
+            const batch = indices.map((i) => out[i]!);
+            const done = await denoise(batch, until, signal);
+            for (let row = 0; row < done.length; row++) out[indices[row]!] = done[row]!;
           }
         }
       }
@@ -316,6 +301,22 @@ function watched(denoiser: Denoiser, watch: Stopwatch): Denoiser {
     append: (...args: Parameters<Denoiser["append"]>) =>
       watch.time("network", () => denoiser.append(...args)),
   });
+}
+
+/** The candidate in the midst of its chunk. Written out, as it is made for every candidate at every stop. */
+function withState(before: Candidate, step: number, xt: Float32Array, x0: Float32Array): Candidate {
+  const { seed, lineage, genome, chunk, finished } = before;
+  return Object.freeze(
+    finished
+      ? { seed, lineage, genome, finished, chunk, step, xt, x0 }
+      : { seed, lineage, genome, chunk, step, xt, x0 },
+  );
+}
+
+/** The candidate with its chunk finished. */
+function withChunk({ seed, lineage, genome, chunk, finished }: Candidate, latents: Float32Array): Candidate {
+  const node = Object.freeze(finished ? { latents, previous: finished } : { latents });
+  return Object.freeze({ seed, lineage, genome, chunk: chunk + 1, step: 0, finished: node });
 }
 
 function visible(candidate: Candidate, chunks: Float32Array[]): Float32Array[] {

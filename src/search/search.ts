@@ -118,60 +118,65 @@ export async function search(
 
   /**
    * Work in slices, so that little is lost when the search is killed; the last record of a slice closes it. What the
-   * journal knows already comes back as its records, what is new through `compute`.
+   * journal knows already is made of its records by `recall`, what is new by `compute`; one value per item, in order.
    */
-  async function sliced<T, R extends AdvanceRecord | ScoreRecord>(
+  async function sliced<T, V, R extends AdvanceRecord | ScoreRecord>(
     items: readonly T[],
     keyOf: (item: T) => string,
-    compute: (
-      items: readonly T[],
-    ) => Promise<{ cost: Cost; records: () => readonly R[]; event?: SearchEvent }>,
-  ): Promise<ReadonlyMap<string, R>> {
-    const answers = new Map<string, R>();
-    const missing =
-      memory.size === 0
-        ? items
-        : items.filter((item) => {
-            const known = memory.get(keyOf(item)) as R | undefined;
-            if (known) answers.set(known.key, known);
-            if (known?.cost) total = addCost(total, known.cost);
-            return !known;
-          });
+    recall: (item: T, record: R) => V,
+    compute: (items: readonly T[]) => Promise<{
+      readonly values: readonly V[];
+      readonly cost: Cost;
+      readonly records: () => readonly R[];
+      readonly event?: SearchEvent;
+    }>,
+  ): Promise<readonly V[]> {
+    const values = new Array<V>(items.length);
+    /** Where the missing items are; undefined: all are. */
+    let places: number[] | undefined;
+    if (memory.size > 0) {
+      places = [];
+      for (const [i, item] of items.entries()) {
+        const known = memory.get(keyOf(item)) as R | undefined;
+        if (known) values[i] = recall(item, known);
+        else places.push(i);
+        if (known?.cost) total = addCost(total, known.cost);
+      }
+    }
+    const missing = places ? places.map((i) => items[i]!) : items;
     for (let start = 0; start < missing.length; start += space.batchSize) {
       signal?.throwIfAborted();
-      const { cost, records, event } = await compute(missing.slice(start, start + space.batchSize));
-      total = addCost(total, cost);
-      spentNow = addCost(spentNow, cost);
-      if (onRecord) {
-        const made = records();
-        for (const [i, record] of made.entries())
-          onRecord(i === made.length - 1 ? { ...record, cost } : record);
+      const made = await compute(missing.slice(start, start + space.batchSize));
+      for (let i = 0; i < made.values.length; i++) {
+        values[places ? places[start + i]! : start + i] = made.values[i]!;
       }
-      if (event) happened(event);
+      total = addCost(total, made.cost);
+      spentNow = addCost(spentNow, made.cost);
+      if (onRecord) {
+        const records = made.records();
+        for (const [i, record] of records.entries())
+          onRecord(i === records.length - 1 ? { ...record, cost: made.cost } : record);
+      }
+      if (made.event) happened(made.event);
     }
-    return answers;
+    return values;
   }
 
   async function advance(candidates: readonly Candidate[], to: Position): Promise<readonly Candidate[]> {
     const target = `${to.chunk}.${to.step}`;
     const ahead = candidates.filter((candidate) => comparePositions(candidate, to) < 0);
     const keyOf = (candidate: Candidate): string => `${candidateKey(candidate)} -> ${target}`;
-    const fresh = new Map<Candidate, Candidate>();
     const compute = async (slice: readonly Candidate[]) => {
       const before = space.cost();
-      const done = await space.advance(slice, to, signal ? { signal } : {});
-      done.forEach((after, i) => {
-        fresh.set(slice[i]!, after);
-      });
-      const records = () => done.map((after, i) => advanceRecord(slice[i]!, after, target));
+      const values = await space.advance(slice, to, signal ? { signal } : {});
+      const records = () => values.map((after, i) => advanceRecord(slice[i]!, after, target));
       const event = { type: "advanced" as const, lineages: slice.map(({ lineage }) => lineage), ...to };
-      return { cost: spent(before, space.cost()), records, event };
+      return { values, cost: spent(before, space.cost()), records, event };
     };
-    const answers = await sliced(ahead, keyOf, compute);
-    return candidates.map((candidate) => {
-      if (comparePositions(candidate, to) >= 0) return candidate;
-      return fresh.get(candidate) ?? advanced(candidate, answers.get(keyOf(candidate))!);
-    });
+    const done = await sliced(ahead, keyOf, advanced, compute);
+    if (ahead.length === candidates.length) return done;
+    let next = 0;
+    return candidates.map((candidate) => (comparePositions(candidate, to) < 0 ? done[next++]! : candidate));
   }
 
   async function score(
@@ -181,26 +186,22 @@ export async function search(
   ): Promise<readonly Scored[]> {
     const keyOf = (candidate: Candidate): string =>
       `${candidateKey(candidate)} ${preview ? "preview" : "video"} ${stage} by ${by.name}`;
-    const fresh = new Map<Candidate, Verdict>();
+    const recall = (_: Candidate, record: ScoreRecord): Verdict => record;
     const compute = async (slice: readonly Candidate[]) => {
       const started = performance.now();
       const videos = await (preview ? space.preview(slice) : space.decode(slice));
-      const verdicts = await judge(by, videos, space.prompt, stage, signal);
-      verdicts.forEach((verdict, i) => {
-        fresh.set(slice[i]!, verdict);
-      });
+      const values = await judge(by, videos, space.prompt, stage, signal);
       const records = () =>
-        verdicts.map((verdict, i): ScoreRecord => ({ kind: "score", key: keyOf(slice[i]!), ...verdict }));
+        values.map((verdict, i): ScoreRecord => ({ kind: "score", key: keyOf(slice[i]!), ...verdict }));
       const verifierCalls = slice.length * (by.ensemble?.members.length ?? 1);
       const seconds = (performance.now() - started) / 1000;
-      return { cost: { ...noCost, verifierCalls, seconds }, records };
+      return { values, cost: { ...noCost, verifierCalls, seconds }, records };
     };
-    const answers = await sliced(candidates, keyOf, compute);
-    const judged = candidates.map((candidate): Scored => {
-      const { score, parts, failure } = fresh.get(candidate) ?? answers.get(keyOf(candidate))!;
+    const verdicts = await sliced(candidates, keyOf, recall, compute);
+    const judged = verdicts.map(({ score, parts, failure }, i): Scored => {
       if (failure !== undefined) failures++;
       return {
-        candidate,
+        candidate: candidates[i]!,
         score: score ?? -Infinity,
         ...(parts && { parts: parts.map((part) => part ?? Number.NaN) }),
         ...(failure !== undefined && { failure }),
@@ -219,8 +220,9 @@ export async function search(
         ...(failure !== undefined && { failure }),
       });
     }
-    const areFinished = candidates.every((candidate) => comparePositions(candidate, endOf(space)) >= 0);
-    if (stage !== "end" || by !== verifier || preview || !areFinished) return scored;
+    if (stage !== "end" || by !== verifier || preview) return scored;
+    const end = endOf(space);
+    if (!candidates.every((candidate) => comparePositions(candidate, end) >= 0)) return scored;
     const before = race.best();
     race.enter(scored, total, failures);
     const best = race.best();

@@ -79,6 +79,30 @@ describe("histories made apart and joined go on as if they had been made togethe
   }
 });
 
+test.each([dense(), sinkWindow({ sink: 1, window: 1 }), routing({ topK: 1 })])(
+  "what lies in the room behind gathered rows is never read: $name",
+  (policy) => {
+    const model = tinyModel({ history: policy });
+    const clip = clipOf(model, 5);
+    const frames = model.chunkShape[0];
+    const xt = clip.slice([0, 4 * frames, 0, 0, 0], [-1, frames, -1, -1, -1]);
+    const rows = [2, 0, 2, 1];
+    const condition = conditionOf(model, rows);
+    const history = grown(model, clip, [0, 1, 2], 4, { isSettled: false });
+    const velocity = (gathered: History) =>
+      model.velocity(rowsOf(xt, rows), 0.4, gathered, condition).dataSync();
+    const once = history.gather(rows) as KvHistory;
+    const expected = velocity(once);
+    const shapes = once.cache.tensors.map(({ shape }) => shape);
+    once.dispose();
+    // The memory that the next one gets.
+    for (const filled of shapes.map((shape) => tf.fill(shape, Number.NaN))) filled.dispose();
+    const again = history.gather(rows) as KvHistory;
+    expect(velocity(again)).toEqual(expected);
+    expect([...expected].every(Number.isFinite)).toBe(true);
+  },
+);
+
 test("continuations tried one after the other copy nothing, and give what they give alone", () => {
   const model = tinyModel({ history: routing({ topK: 1 }) });
   const clip = clipOf(model, 5);

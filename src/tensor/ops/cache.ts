@@ -1,4 +1,7 @@
-/** Key/value caches of autoregressive sampling: appending in place, and the mean keys that routing reads. */
+/**
+ * Key/value caches of autoregressive sampling: appending in place, collecting rows of several caches, and the mean keys that
+ * routing reads.
+ */
 import { sizeOf, type TensorInfo } from "../backend.ts";
 import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf } from "../tf.ts";
@@ -36,6 +39,99 @@ export function appendCache(cache: Tensor, kv: Tensor, atToken: number): Tensor 
   return runFused("Fused.AppendCache", { cache, kv }, { atToken })[0]!;
 }
 
+/** Caches of one batch, of any widths. */
+export interface RowSource {
+  /** [B, slots n, ...] each; n may differ from tensor to tensor. */
+  readonly tensors: readonly Tensor[];
+  /** Slots of a row. */
+  readonly slots: number;
+  /** What is wanted of each row: runs of slots. */
+  readonly runs: readonly (readonly [from: number, count: number])[];
+}
+
+export interface CollectedRow {
+  /** Index into the sources. */
+  readonly source: number;
+  readonly row: number;
+}
+
+/** The collection in plain tf ops; slots behind the wanted ones are 0. */
+export function collectRowsComposition(
+  sources: readonly RowSource[],
+  rows: readonly CollectedRow[],
+  capacity: number,
+): Tensor[] {
+  const starts = startsOf(sources);
+  const blank = starts.at(-1)!;
+  const index = rows.flatMap(({ source, row }) => {
+    const { slots, runs } = sources[source]!;
+    const wanted = runs.flatMap(([from, count]) =>
+      Array.from({ length: count }, (_, i) => starts[source]! + row * slots + from + i),
+    );
+    return [...wanted, ...new Array<number>(capacity - wanted.length).fill(blank)];
+  });
+  return sources[0]!.tensors.map((like, i) =>
+    tf.tidy(() => {
+      const width = slotWidth(like, sources[0]!.slots);
+      const all = sources.map(({ tensors }) => tensors[i]!.reshape([-1, width]));
+      const slots = tf.concat([...all, tf.zeros([1, width])]);
+      return slots
+        .gather(tf.tensor1d(index, "int32"))
+        .reshape(collectedShape(like, sources[0]!, rows, capacity));
+    }),
+  );
+}
+
+/**
+ * Rows of several caches, in memory of their own, all tensors at once: of every row its source's runs, one behind the other,
+ * and room behind them, whose content is undefined.
+ * @param capacity slots of a row of the result
+ * @returns per tensor of a source [rows, capacity n, ...]
+ * @throws RangeError for a row or slot that is not there, or more slots than fit
+ */
+export function collectRows(
+  sources: readonly RowSource[],
+  rows: readonly CollectedRow[],
+  capacity: number,
+): Tensor[] {
+  for (const { source, row } of rows) {
+    const { tensors, slots, runs } = sources[source]!;
+    const batch = tensors[0]?.shape[0] ?? 0;
+    let wanted = 0;
+    for (const [from, count] of runs)
+      wanted += from >= 0 && count >= 0 && from + count <= slots ? count : Infinity;
+    require(row >= 0 && row < batch && wanted <= capacity, () =>
+      `Cannot collect row ${row} as its source has ${batch} rows of ${slots} slots and the result room for ${capacity}: got the runs ${JSON.stringify(runs)}. Ask for rows and slots that are there.`);
+  }
+  if (isRecording() || !hasKernel("Fused.CollectRows"))
+    return collectRowsComposition(sources, rows, capacity);
+  const inputs: Record<string, Tensor> = {};
+  for (const [s, { tensors }] of sources.entries()) {
+    for (const [i, tensor] of tensors.entries()) inputs[`${s}.${i}`] = tensor;
+  }
+  return runFused("Fused.CollectRows", inputs, { sources, rows, capacity });
+}
+
+/** Where the slots of each source begin when all lie one behind the other; last, their number. */
+function startsOf(sources: readonly RowSource[]): number[] {
+  const starts = [0];
+  for (const { tensors, slots } of sources) starts.push(starts.at(-1)! + (tensors[0]?.shape[0] ?? 0) * slots);
+  return starts;
+}
+
+function slotWidth(tensor: TensorInfo, slots: number): number {
+  return sizeOf(tensor.shape) / (tensor.shape[0]! * slots);
+}
+
+function collectedShape(
+  { shape }: TensorInfo,
+  { slots }: RowSource,
+  rows: readonly CollectedRow[],
+  capacity: number,
+): number[] {
+  return [rows.length, (shape[1]! / slots) * capacity, ...shape.slice(2)];
+}
+
 /** The mean in plain tf ops. */
 export function poolKeysComposition(k: Tensor, chunkTokens: number): Tensor {
   const [batch, tokens, width] = k.shape as [number, number, number];
@@ -69,6 +165,46 @@ defineKernel<{ cache: TensorInfo; kv: TensorInfo }, { atToken: number }>(
     return backend.alias(cache);
   },
 );
+
+defineKernel<
+  Record<string, TensorInfo>,
+  { sources: readonly RowSource[]; rows: readonly CollectedRow[]; capacity: number }
+>("Fused.CollectRows", (backend, inputs, { sources, rows, capacity }) => {
+  const table: number[] = [];
+  let slots = 0;
+  for (const [i, { source, row }] of rows.entries()) {
+    let at = i * capacity;
+    for (const [from, count] of sources[source]!.runs) {
+      table.push(source, row * sources[source]!.slots + from, at, count);
+      at += count;
+    }
+    slots += at - i * capacity;
+  }
+  const first = sources[0]!;
+  const outs: TensorInfo[] = [];
+  const list: (TensorInfo | number)[] = [];
+  let width = 0;
+  for (const [i, like] of first.tensors.entries()) {
+    const out = backend.output(collectedShape(like, first, rows, capacity), "float32");
+    outs.push(out);
+    width += slotWidth(like, first.slots);
+    list.push(slotWidth(like, first.slots), out);
+    for (let s = 0; s < sources.length; s++) list.push(inputs[`${s}.${i}`]!);
+  }
+  if (slots * width > 0) {
+    const runs = table.length / 4;
+    backend.call(
+      "collect_rows",
+      4 * slots * width,
+      outs.length,
+      sources.length,
+      runs,
+      new Int32Array(table),
+      ...list,
+    );
+  }
+  return outs;
+});
 
 defineKernel<{ k: TensorInfo }, { chunkTokens: number }>(
   "Fused.PoolKeys",

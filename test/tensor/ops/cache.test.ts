@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { appendCache, attention, rng, type Tensor, tf, useDevice } from "../../../src/index.ts";
+import { collectRows, collectRowsComposition, type RowSource } from "../../../src/tensor/ops/cache.ts";
 
 const normal = (shape: number[], seed: number): Tensor =>
   tf.tensor(rng(seed).normal(shape.reduce((a, b) => a * b, 1)), shape);
@@ -52,5 +53,91 @@ describe("appendCache on native", () => {
     const after = appendCache(cache, tf.ones([2, 1, 2]), 3);
     expect(after.dataId).toBe(cache.dataId);
     expect([...cache.dataSync()]).toEqual([0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1]);
+  });
+});
+
+/** Two sources of two tensors, the second with one token a slot; the second source has more slots and a gap. */
+const sources = (): RowSource[] => [
+  { tensors: [normal([3, 4 * 2, 5], 1), normal([3, 4, 7], 2)], slots: 4, runs: [[0, 3]] },
+  {
+    tensors: [normal([2, 6 * 2, 5], 3), normal([2, 6, 7], 4)],
+    slots: 6,
+    runs: [
+      [0, 1],
+      [3, 2],
+    ],
+  },
+];
+const chosen = [
+  { source: 1, row: 1 },
+  { source: 0, row: 2 },
+  { source: 0, row: 0 },
+  { source: 0, row: 2 },
+];
+
+describe.each(["cpu", "native", "wasm"] as const)("collectRows on %s", (device) => {
+  beforeAll(async () => {
+    await useDevice(device);
+  });
+
+  it("gives what slices joined by hand give, and what the composition gives", () => {
+    const [a, b] = sources() as [RowSource, RowSource];
+    const collected = collectRows([a, b], chosen, 5);
+    expect(collected.map(({ shape }) => shape)).toEqual([
+      [4, 10, 5],
+      [4, 5, 7],
+    ]);
+    const reference = collectRowsComposition([a, b], chosen, 5);
+    for (const [i, tokens] of [2, 1].entries()) {
+      const used = (x: Tensor) => x.slice([0, 0, 0], [-1, 3 * tokens, -1]).dataSync();
+      expect(used(collected[i]!)).toEqual(used(reference[i]!));
+      const ofA = a.tensors[i]!.slice([0, 0, 0], [-1, 3 * tokens, -1]);
+      const ofB = tf.concat(
+        [
+          b.tensors[i]!.slice([0, 0, 0], [-1, tokens, -1]),
+          b.tensors[i]!.slice([0, 3 * tokens, 0], [-1, 2 * tokens, -1]),
+        ],
+        1,
+      );
+      const byHand = tf.concat([
+        ofB.slice([1, 0, 0], [1, -1, -1]),
+        ofA.slice([2, 0, 0], [1, -1, -1]),
+        ofA.slice([0, 0, 0], [1, -1, -1]),
+        ofA.slice([2, 0, 0], [1, -1, -1]),
+      ]);
+      expect(used(collected[i]!)).toEqual(byHand.dataSync());
+    }
+  });
+
+  it("takes tensors of any rank, and nothing but room where no slot is wanted", () => {
+    const x = normal([3, 2, 4, 4, 5], 6);
+    const rows = [2, 0].map((row) => ({ source: 0, row }));
+    const [picked] = collectRows([{ tensors: [x], slots: 1, runs: [[0, 1]] }], rows, 1) as [Tensor];
+    expect(picked.shape).toEqual([2, 2, 4, 4, 5]);
+    expect(picked.dataSync()).toEqual(tf.gather(x, tf.tensor1d([2, 0], "int32")).dataSync());
+    const [room] = collectRows([{ ...sources()[0]!, runs: [] }], rows, 2);
+    expect(room!.shape).toEqual([2, 4, 5]);
+  });
+
+  it("leaves its sources alone, and passes gradients to them", () => {
+    const [a] = sources() as [RowSource];
+    const before = a.tensors[0]!.dataSync();
+    const [mine] = collectRows([a], [{ source: 0, row: 1 }], 3) as [Tensor];
+    appendCache(mine, tf.zeros([1, 6, 5]), 0);
+    expect(a.tensors[0]!.dataSync()).toEqual(before);
+    const gradient = tf.grad((x: Tensor) =>
+      collectRows([{ tensors: [x], slots: 2, runs: [[1, 1]] }], [{ source: 0, row: 1 }], 2)[0]!.sum(),
+    )(tf.ones([2, 2, 3]));
+    expect([...gradient.dataSync()]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1]);
+  });
+
+  it("refuses rows and slots that are not there, and more than fits", () => {
+    const [a] = sources() as [RowSource];
+    const one = (row: number) => [{ source: 0, row }];
+    expect(() => collectRows([a], one(3), 4)).toThrow(
+      "Cannot collect row 3 as its source has 3 rows of 4 slots and the result room for 4: got the runs [[0,3]]. Ask for rows and slots that are there.",
+    );
+    expect(() => collectRows([a], one(0), 2)).toThrow("room for 2: got the runs [[0,3]]");
+    expect(() => collectRows([{ ...a, runs: [[2, 3]] }], one(0), 4)).toThrow("got the runs [[2,3]]");
   });
 });

@@ -18,6 +18,22 @@ static void append_cache(const double* x, Team& team) {
   }
 }
 
+// tensors, sources, runs, [runs, 4] (source, its first slot, first slot of the target, slots), then per tensor: floats of a
+// slot, target, one pointer for each source. Copies every run of every tensor.
+static void collect_rows(const double* x, Team& team) {
+  const long tensors = (long)x[0], sources = (long)x[1], runs = (long)x[2];
+  const int32_t* table = ptr<const int32_t>(x[3]);
+  long from, to;
+  team.range(tensors * runs, from, to);
+  for (long i = from; i < to; i++) {
+    const double* tensor = x + 4 + i / runs * (2 + sources);
+    const int32_t* run = table + i % runs * 4;
+    const long floats = (long)tensor[0];
+    __builtin_memcpy(ptr<float>(tensor[1]) + run[2] * floats, ptr<const float>(tensor[2 + run[0]]) + run[1] * floats,
+                     run[3] * floats * sizeof(float));
+  }
+}
+
 // chunks (of all batch rows), tokens per chunk, d, k, out
 static void pool_keys(const double* x, Team& team) {
   const long chunks = (long)x[0], tokens = (long)x[1], d = (long)x[2];
@@ -67,4 +83,4 @@ static void patches(const double* x, Team& team) {
 
 }  // namespace ZT_NS
 
-#define ZT_FUSED_LAYOUT_OPS(X) X(append_cache) X(pool_keys) X(pool_keys_grad) X(patches)
+#define ZT_FUSED_LAYOUT_OPS(X) X(append_cache) X(collect_rows) X(pool_keys) X(pool_keys_grad) X(patches)
