@@ -110,10 +110,11 @@ export const NO_CELL = "";
 
 /**
  * Memory that the watchdog shares with the main thread: how many interrupts were answered, how many lines handed over,
- * whether a cell is being stopped, so that a termination may be on its way, and how many strikes were dealt with.
+ * whether a cell is being stopped, so that a termination may be on its way, how many strikes were dealt with, and whether
+ * the watchdog looks for the moment of one.
  */
-export const Shared = { ANSWERED: 0, LINES: 1, STOPPING: 2, STRIKES: 3 } as const;
-export const SHARED_BYTES = 16;
+export const Shared = { ANSWERED: 0, LINES: 1, STOPPING: 2, STRIKES: 3, PURSUED: 4 } as const;
+export const SHARED_BYTES = 20;
 
 /** File descriptors of the child. */
 export const FRAME_FD = 3;

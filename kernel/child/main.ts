@@ -7,6 +7,7 @@ import { Console } from "node:console";
 import { captureStreams, send, setOutputParent, writeFully } from "./channel.ts";
 import { abandonComms, takeComm } from "./comm.ts";
 import { abandonDisplays, settleDisplays } from "./display.ts";
+import { dwellingConsole } from "./dwell.ts";
 import { evaluate, evaluateExpression, installRuntime, release, Shown, slots, takeOut } from "./evaluate.ts";
 import { type Command, type Failure, NO_CELL, type Outcome, type RunCommand } from "./frames.ts";
 import { installGlobals } from "./globals.ts";
@@ -15,7 +16,7 @@ import { beginCell, endCell, Interrupted, interruptCell } from "./interrupt.ts";
 import { forgetHalfModules, installModules } from "./modules.ts";
 import { render, renderResult } from "./render.ts";
 import { installStackTraces, rememberCell } from "./stack.ts";
-import { isStopping, reportOver, startWatchdog } from "./stdin.ts";
+import { isStopping, reportOver, shared, startWatchdog } from "./stdin.ts";
 import { failureOf } from "./traceback.ts";
 import { showWarning } from "./warnings.ts";
 
@@ -179,7 +180,7 @@ listen("warning", showWarning);
 installStackTraces();
 captureStreams();
 // Node's global console also feeds the inspector, which would keep the last thousand arguments alive.
-globalThis.console = new Console({ stdout: process.stdout, stderr: process.stderr });
+globalThis.console = dwellingConsole(new Console({ stdout: process.stdout, stderr: process.stderr }), shared);
 installRuntime();
 installModules(process.cwd());
 installGlobals();

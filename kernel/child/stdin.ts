@@ -15,7 +15,8 @@ export interface InputOptions {
   readonly password?: boolean;
 }
 
-const shared = new Int32Array(new SharedArrayBuffer(SHARED_BYTES));
+/** Cells named by `Shared`. */
+export const shared = new Int32Array(new SharedArrayBuffer(SHARED_BYTES));
 /** This thread's end of the channel to the watchdog; at first to nobody. */
 let { port1: port } = new MessageChannel();
 const waiting = new Map<number, (value: string | null) => void>();
@@ -119,6 +120,7 @@ function begin(life: number, fd: number): void {
   worker.on("exit", (code) => {
     port1.close(); // What it held of the front's lines, the front says again to the next watchdog.
     Atomics.store(shared, Shared.STOPPING, 0);
+    Atomics.store(shared, Shared.PURSUED, 0);
     const ended = `The thread that stops cells has ended (${cause || `exit code ${code}`})`;
     events.onLoss(begins(life + 1) ? `${ended}; another one has taken its place.` : `${ended}. ${ALONE}`);
   });

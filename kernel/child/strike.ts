@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 const KERNEL_FOLDER = new URL("..", import.meta.url).href;
 const FOLDERS = [KERNEL_FOLDER, fileURLToPath(KERNEL_FOLDER)];
 const RENDER = new URL("./render.js", import.meta.url).href;
+const DWELL = new URL("./dwell.js", import.meta.url).href;
 
 /** Frames looked at: above these a recursion of the user's is all that there is. */
 const DEPTH = 400;
@@ -26,9 +27,9 @@ export interface StackFrame {
 const isImmediateWork = ({ script, name }: StackFrame): boolean =>
   name === "processImmediate" && script === "node:internal/timers";
 
-/** Builtins, and Node's getters of globals such as `process`: nothing is half done in them. */
+/** Builtins, Node's getters of globals such as `process`, and the end of a print: nothing is half done in them. */
 const isTransparent = ({ script, name }: StackFrame): boolean =>
-  script === "" || (name === "get" && script === "node:internal/bootstrap/node");
+  script === "" || script === DWELL || (name === "get" && script === "node:internal/bootstrap/node");
 
 export const isUsers = ({ script }: StackFrame): boolean =>
   !script.startsWith("node:") && !FOLDERS.some((folder) => script.startsWith(folder));

@@ -137,7 +137,9 @@ async function stop(parent: string): Promise<void> {
     postponed = isStarved ? postponed + 1 : 0;
     if (isStarved || !isSilent()) continue;
     interruptSubprocesses();
+    Atomics.store(shared, Shared.PURSUED, 1);
     blows = (await pursue(isSilent)) ? blows + 1 : 0;
+    Atomics.store(shared, Shared.PURSUED, 0);
     if (blows > MAX_BLOWS) endBroken();
   }
 }

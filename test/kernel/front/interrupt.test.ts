@@ -103,6 +103,19 @@ describe("the stop button", () => {
     await healthy();
   });
 
+  it.each([
+    ["", "while (true) console.log({ a: [1] });"],
+    [" after an await", "await null; while (true) { console.log(1); await null; }"],
+    [
+      " in an immediate",
+      `setImmediate(() => { while (true) console.log(1); }); setImmediate(() => {}); ${FOR_EVER}`,
+    ],
+    [" of a table", "while (true) console.table([{ a: 1 }]);"],
+  ])("stops a loop of prints%s and keeps the variables", async (_, code) => {
+    expect((await stop(code)).outcome.error).toMatchObject({ ename: "Interrupted" });
+    await healthy();
+  });
+
   it("stops one cell and not the next", async () => {
     for (const code of ["while (true) {}", "await new Promise(() => {});"]) {
       await stop(code);
