@@ -104,8 +104,8 @@ export async function search(
   const events: Stamped[] = [];
   const race = competition({ strategy: strategy.name, prompt: space.prompt, seed }, verifier);
   let total = noCost;
-  /** Of `total`, what was spent now: the rest is remembered. */
-  let spentNow = noCost;
+  /** Of `total`, what the journal remembers: the rest is spent now. */
+  let recalled = noCost;
   let failures = 0;
 
   /** Where an event comes about: to yield it through a strategy's generators would cost a dozen turns of the job queue. */
@@ -140,7 +140,9 @@ export async function search(
         const known = memory.get(keyOf(item)) as R | undefined;
         if (known) values[i] = recall(item, known);
         else places.push(i);
-        if (known?.cost) total = addCost(total, known.cost);
+        if (!known?.cost) continue;
+        total = addCost(total, known.cost);
+        recalled = addCost(recalled, known.cost);
       }
     }
     const missing = places ? places.map((i) => items[i]!) : items;
@@ -151,7 +153,6 @@ export async function search(
         values[places ? places[start + i]! : start + i] = made.values[i]!;
       }
       total = addCost(total, made.cost);
-      spentNow = addCost(spentNow, made.cost);
       if (onRecord) {
         const records = made.records();
         for (const [i, record] of records.entries())
@@ -260,7 +261,7 @@ export async function search(
   try {
     for await (const event of strategy.run(context)) happened(event);
   } finally {
-    account?.spend?.(spentNow, "search");
+    account?.spend?.(spent(recalled, total), "search");
   }
   space.keep([]);
   const finished = race.final();

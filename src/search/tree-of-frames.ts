@@ -177,12 +177,21 @@ export function treeOfFrames(options: TreeOfFramesOptions): SearchStrategy {
             "fork",
           );
         }
-        nodes = yield* fitBudget(space, nodes, to, remaining());
+        const affordable = affordableNodes(space, nodes, to, remaining());
+        if (affordable < nodes.length) {
+          const best = survivors(
+            nodes.map((node) => node.value),
+            affordable,
+          );
+          const [kept, pruned] = prune(nodes, best, "the budget ends");
+          if (pruned) yield pruned;
+          nodes = kept;
+        }
         let level = nodes.map((node) => node.candidate);
         if (chunk === 0 && image) level = [...(yield* alignImages(context, level))];
-        const values = new Map(nodes.map(({ candidate, value }) => [idOf(candidate), value]));
         level = [...(yield* advance(level, to))];
-        nodes = level.map((candidate) => ({ candidate, value: values.get(idOf(candidate))! }));
+        // Images are aligned in chunk 0 only, where all values are still 0: those that were stopped shift nothing.
+        nodes = level.map((candidate, i) => ({ candidate, value: nodes[i]!.value }));
         if (to.chunk === space.numChunks || !(judgeAt?.includes(chunk) ?? true)) continue;
 
         const scored: readonly Scored[] = yield* score(level, stageOf(space, chunk));
@@ -191,14 +200,13 @@ export function treeOfFrames(options: TreeOfFramesOptions): SearchStrategy {
           value: heuristic === "cumulative" ? nodes[i]!.value + one.score : one.score,
         }));
         const rule = rules[Math.min(judged++, rules.length - 1)]!;
-        nodes = yield* prune(
-          nodes,
-          survivors(
-            nodes.map((node) => node.value),
-            rule,
-          ),
-          `chunk ${chunk}: keep ${rule}`,
+        const chosen = survivors(
+          nodes.map((node) => node.value),
+          rule,
         );
+        const [kept, pruned] = prune(nodes, chosen, `chunk ${chunk}: keep ${rule}`);
+        if (pruned) yield pruned;
+        nodes = kept;
         space.keep(nodes.map((node) => node.candidate));
       }
       yield* score(
@@ -220,32 +228,31 @@ function chunkSteps(space: SearchSpace): number {
   return steps;
 }
 
-/** The best nodes that the budget can carry to `to`, if one of them is then to be finished. */
-async function* fitBudget(
+/** How many nodes the budget can carry to `to`, if one of them is then to be finished; at least one. */
+function affordableNodes(
   space: SearchSpace,
-  nodes: Node[],
+  nodes: readonly Node[],
   to: Position,
   remaining: number,
-): AsyncGenerator<SearchEvent, Node[]> {
+): number {
+  if (remaining === Number.POSITIVE_INFINITY) return nodes.length;
   const next = space.nfe(nodes[0]!.candidate, to);
   const rest = space.nfe(to, endOf(space));
-  const affordable = Math.max(1, Math.floor((remaining - rest) / next));
-  if (affordable >= nodes.length) return nodes;
-  const best = survivors(
-    nodes.map((node) => node.value),
-    affordable,
-  );
-  return yield* prune(nodes, best, "the budget ends");
+  return Math.max(1, Math.floor((remaining - rest) / next));
 }
 
-/** Keeps the nodes in their old order, so that the order of a level never depends on the rule. */
-async function* prune(
-  nodes: Node[],
+/** Keeps the nodes in their old order, so that the order of a level never depends on the rule; and says who goes. */
+function prune(
+  nodes: readonly Node[],
   chosen: readonly number[],
   reason: string,
-): AsyncGenerator<SearchEvent, Node[]> {
-  const kept = new Set(chosen);
-  const cut = nodes.filter((_, i) => !kept.has(i));
-  if (cut.length > 0) yield { type: "pruned", lineages: cut.map((node) => node.candidate.lineage), reason };
-  return nodes.filter((_, i) => kept.has(i));
+): [kept: Node[], pruned: SearchEvent | undefined] {
+  const isChosen = new Set(chosen);
+  const kept: Node[] = [];
+  const lineages: (readonly number[])[] = [];
+  for (const [i, node] of nodes.entries()) {
+    if (isChosen.has(i)) kept.push(node);
+    else lineages.push(node.candidate.lineage);
+  }
+  return [kept, lineages.length > 0 ? { type: "pruned", lineages, reason } : undefined];
 }

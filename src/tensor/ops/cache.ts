@@ -105,11 +105,8 @@ export function collectRows(
   }
   if (isRecording() || !hasKernel("Fused.CollectRows"))
     return collectRowsComposition(sources, rows, capacity);
-  const inputs: Record<string, Tensor> = {};
-  for (const [s, { tensors }] of sources.entries()) {
-    for (const [i, tensor] of tensors.entries()) inputs[`${s}.${i}`] = tensor;
-  }
-  return runFused("Fused.CollectRows", inputs, { sources, rows, capacity });
+  // The tensors are in the sources: to name each as an input would cost more than to copy it.
+  return runFused("Fused.CollectRows", {}, { sources, rows, capacity });
 }
 
 /** Where the slots of each source begin when all lie one behind the other; last, their number. */
@@ -169,7 +166,7 @@ defineKernel<{ cache: TensorInfo; kv: TensorInfo }, { atToken: number }>(
 defineKernel<
   Record<string, TensorInfo>,
   { sources: readonly RowSource[]; rows: readonly CollectedRow[]; capacity: number }
->("Fused.CollectRows", (backend, inputs, { sources, rows, capacity }) => {
+>("Fused.CollectRows", (backend, _inputs, { sources, rows, capacity }) => {
   const table: number[] = [];
   let slots = 0;
   for (const [i, { source, row }] of rows.entries()) {
@@ -189,7 +186,7 @@ defineKernel<
     outs.push(out);
     width += slotWidth(like, first.slots);
     list.push(slotWidth(like, first.slots), out);
-    for (let s = 0; s < sources.length; s++) list.push(inputs[`${s}.${i}`]!);
+    for (const { tensors } of sources) list.push(tensors[i]!);
   }
   if (slots * width > 0) {
     const runs = table.length / 4;
