@@ -29,7 +29,7 @@ export interface HistoryPolicy {
 }
 
 function range(from: number, to: number): number[] {
-  // Called every step: a loop takes a tenth of the time of `Array.from`.
+  // Called every step: `Array.from` takes more than twice as long.
   const chunks: number[] = [];
   for (let chunk = from; chunk < to; chunk++) chunks.push(chunk);
   return chunks;
