@@ -44,6 +44,8 @@ interface Running {
   readonly child: ChildProcess;
   readonly native: NativeOutput;
   readonly watchdog: WatchdogLines;
+  /** From the first command on, so that the kernel's start need not wait for it. Ends the guard. */
+  dismissGuard: (() => void) | null;
   cells: number;
 }
 
@@ -69,13 +71,13 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
       stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "ipc", "pipe"],
     });
     const marker = Buffer.from(`\u0000${token}\u0000`);
-    const dismissGuard = child.pid === undefined ? () => {} : guard(child.pid);
     const native = nativeOutput({ stdout: child.stdout!, stderr: child.stderr! }, marker, events.onText);
     const watchdog = watchdogLines(WATCHDOG_FDS.map((fd) => child.stdio[fd] as Duplex));
     const read = frameReader((frame, buffers) => {
       if (frame.type === "done") watchdog.forget();
       events.onFrame(frame, buffers);
     });
+    const mine: Running = { child, native, watchdog, dismissGuard: null, cells: 0 };
     let corrupt = "";
     const pipe = child.stdio[FRAME_FD] as Readable;
     pipe.on("data", (chunk: Buffer) => {
@@ -92,7 +94,7 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
     child.on("error", () => {});
     const started = performance.now();
     child.on("exit", (code, signal) => {
-      dismissGuard();
+      mine.dismissGuard?.();
       const cause = corrupt + (signal === null ? `exit code ${code}` : `signal ${signal}`);
       const finish = (): void => {
         clearTimeout(timer);
@@ -106,7 +108,7 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
       const timer = setTimeout(finish, LAST_OUTPUT_MS);
       child.once("close", finish);
     });
-    return { child, native, watchdog, cells: 0 };
+    return mine;
   };
 
   const present = (): Running => {
@@ -117,9 +119,13 @@ export function userProcess(folder: string, events: UserProcessEvents): UserProc
 
   return Object.freeze({
     send(command: Command): void {
-      const { child, watchdog } = present();
+      const mine = present();
+      const { child, watchdog } = mine;
+      // The number of a process that has ended may be another's.
+      const lives = child.exitCode === null && child.signalCode === null;
+      if (lives && child.pid !== undefined) mine.dismissGuard ??= guard(child.pid);
       if (command.op === "run") {
-        present().cells++;
+        mine.cells++;
         watchdog.forget();
       }
       if (child.connected) child.send(command, () => {});
