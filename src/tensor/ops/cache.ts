@@ -74,7 +74,7 @@ export function collectRowsComposition(
     tf.tidy(() => {
       const width = slotWidth(like, sources[0]!.slots);
       const all = sources.map(({ tensors }) => tensors[i]!.reshape([-1, width]));
-      const slots = tf.concat([...all, tf.zeros([1, width])]);
+      const slots = tf.concat([...all, tf.zeros([1, width], like.dtype)]);
       return slots
         .gather(tf.tensor1d(index, "int32"))
         .reshape(collectedShape(like, sources[0]!, rows, capacity));
@@ -103,7 +103,9 @@ export function collectRows(
     require(row >= 0 && row < batch && wanted <= capacity, () =>
       `Cannot collect row ${row} as its source has ${batch} rows of ${slots} slots and the result room for ${capacity}: got the runs ${JSON.stringify(runs)}. Ask for rows and slots that are there.`);
   }
-  if (isRecording() || !hasKernel("Fused.CollectRows"))
+  // The kernel copies words of four bytes.
+  const isOfWords = sources[0]!.tensors.every(({ dtype }) => dtype === "float32" || dtype === "int32");
+  if (isRecording() || !isOfWords || !hasKernel("Fused.CollectRows"))
     return collectRowsComposition(sources, rows, capacity);
   // The tensors are in the sources: to name each as an input would cost more than to copy it.
   return runFused("Fused.CollectRows", {}, { sources, rows, capacity });
@@ -182,7 +184,7 @@ defineKernel<
   const list: (TensorInfo | number)[] = [];
   let width = 0;
   for (const [i, like] of first.tensors.entries()) {
-    const out = backend.output(collectedShape(like, first, rows, capacity), "float32");
+    const out = backend.output(collectedShape(like, first, rows, capacity), like.dtype);
     outs.push(out);
     width += slotWidth(like, first.slots);
     list.push(slotWidth(like, first.slots), out);

@@ -119,6 +119,14 @@ describe.each(["cpu", "native", "wasm"] as const)("collectRows on %s", (device) 
     expect(room!.shape).toEqual([2, 4, 5]);
   });
 
+  it.each(["int32", "bool"] as const)("keeps the type %s", (dtype) => {
+    const x = tf.tensor2d([0, 1, 1, 0, 0, 1], [3, 2], dtype);
+    const rows = [2, 0].map((row) => ({ source: 0, row }));
+    const [picked] = collectRows([{ tensors: [x], slots: 1, runs: [[0, 1]] }], rows, 1) as [Tensor];
+    expect(picked.dtype).toBe(dtype);
+    expect([...picked.dataSync()]).toEqual([0, 1, 0, 1]);
+  });
+
   it("leaves its sources alone, and passes gradients to them", () => {
     const [a] = sources() as [RowSource];
     const before = a.tensors[0]!.dataSync();
