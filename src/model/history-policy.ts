@@ -8,6 +8,7 @@
  *
  * A policy answers in positions of a list of chunks, oldest first, so it serves the training pass and the cache alike.
  */
+import { requireNumbers } from "../tensor/ranges.ts";
 
 export interface HistorySelection {
   /** Ascending positions attended to by every query. */
@@ -35,12 +36,9 @@ function range(from: number, to: number): number[] {
   return chunks;
 }
 
-function requireCount(policy: string, field: string, value: number, least: number): void {
-  if (!(Number.isInteger(value) && value >= least)) {
-    throw new RangeError(
-      `Cannot use ${policy} history as "${field}" must be an integer of at least ${least}: got ${value}.${least === 1 ? " Without history there is no continuation; use 1 or more." : ""}`,
-    );
-  }
+function requireCount(policy: string, counts: Readonly<Record<string, number>>, least = 1): void {
+  const remedy = least === 1 ? "Without history there is no continuation; use 1 or more." : "";
+  requireNumbers(`use ${policy} history`, counts, { whole: true, least }, remedy);
 }
 
 /** Every finished chunk. */
@@ -56,7 +54,7 @@ export function dense(): HistoryPolicy {
 
 /** The last `chunks` finished chunks. */
 export function slidingWindow({ chunks }: { readonly chunks: number }): HistoryPolicy {
-  requireCount("a sliding-window", "chunks", chunks, 1);
+  requireCount("a sliding-window", { chunks });
   return Object.freeze({
     name: `window ${chunks}`,
     topK: 0,
@@ -77,8 +75,8 @@ export function sinkWindow({
   readonly sink: number;
   readonly window: number;
 }): HistoryPolicy {
-  requireCount("a sink-and-window", "sink", sink, 0);
-  requireCount("a sink-and-window", "window", window, 1);
+  requireCount("a sink-and-window", { sink }, 0);
+  requireCount("a sink-and-window", { window });
   return Object.freeze({
     name: `sink ${sink} + window ${window}`,
     topK: 0,
@@ -102,7 +100,7 @@ export function routing({
   readonly topK: number;
   readonly keys?: "post-rope" | "pre-rope";
 }): HistoryPolicy {
-  requireCount("routed", "topK", topK, 1);
+  requireCount("routed", { topK });
   return Object.freeze({
     name: `routing ${topK}${keys === "pre-rope" ? " pre-rope" : ""}`,
     topK,

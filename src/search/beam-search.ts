@@ -6,10 +6,10 @@
  *
  *   NFE = width x branch x T: unlike a tree that prunes, a beam costs the same from start to end.
  */
+import { positiveInteger, requireNumbers } from "../tensor/ranges.ts";
 import { survivors } from "./selection.ts";
 import type { SearchSpace } from "./space.ts";
 import {
-  checkCounts,
   checkSchedule,
   endOf,
   fullCost,
@@ -31,7 +31,7 @@ export interface BeamSearchOptions {
 
 /** @throws RangeError for counts below 1 or a schedule outside the space's steps */
 export function beamSearch({ width, branch = 2, schedule }: BeamSearchOptions): SearchStrategy {
-  checkCounts("beam search", { width, branch });
+  requireNumbers("run beam search", { width, branch }, positiveInteger);
   return Object.freeze({
     name: "beam",
     options: { width, branch, ...(schedule && { schedule }) },

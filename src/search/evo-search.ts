@@ -24,14 +24,13 @@
  * Over a causal generator the path runs through all chunks: `schedule` counts steps of the whole candidate, and the
  * noise that is mutated is that of the chunk in work and of all chunks to come.
  */
+import { notNegative, positiveInteger, requireNumbers, share } from "../tensor/ranges.ts";
 import type { Rng } from "../tensor/rng.ts";
 import type { Candidate } from "./candidate.ts";
 import { clampWeight, multinomial, tournamentWinner } from "./selection.ts";
 import type { SearchSpace } from "./space.ts";
 import {
   checkChoice,
-  checkCounts,
-  checkRange,
   checkSchedule,
   endOf,
   fullCost,
@@ -78,7 +77,7 @@ interface Individual {
 
 /** The best of `size` distinct candidates drawn at random, independently for each child. */
 export function tournament({ size = 3 }: { readonly size?: number } = {}): ParentSelection {
-  checkCounts("a tournament", { size });
+  requireNumbers("hold a tournament", { size }, positiveInteger);
   return Object.freeze({
     name: `tournament ${size}`,
     choose: (rewards: readonly number[], n: number, rng: Rng) =>
@@ -88,7 +87,7 @@ export function tournament({ size = 3 }: { readonly size?: number } = {}): Paren
 
 /** Parents in proportion to exp(lambda x reward), as a particle filter resamples. */
 export function resampling({ lambda = 10 }: { readonly lambda?: number } = {}): ParentSelection {
-  checkRange("EvoSearch", { lambda }, 0);
+  requireNumbers("run EvoSearch", { lambda }, notNegative);
   return Object.freeze({
     name: `resampling ${lambda}`,
     choose: (rewards: readonly number[], n: number, rng: Rng) =>
@@ -108,8 +107,8 @@ export function noiseMutation({
   readonly rate?: number;
   readonly scale?: number;
 } = {}): Mutation {
-  checkRange("EvoSearch", { rate }, 0, 1);
-  checkRange("EvoSearch", { scale }, 0);
+  requireNumbers("run EvoSearch", { rate }, share);
+  requireNumbers("run EvoSearch", { scale }, notNegative);
   return Object.freeze({
     name: `mutation ${rate} ${scale}`,
     apply: (space: SearchSpace, parent: Candidate, index: number) =>
@@ -135,8 +134,12 @@ export function evoSearch(options: EvoSearchOptions): SearchStrategy {
     mutation = noiseMutation(),
     parents = "all",
   } = options;
-  checkCounts("EvoSearch", Object.fromEntries(population.map((k, i) => [`population[${i}]`, k])));
-  checkCounts("EvoSearch", { elites }, 0);
+  requireNumbers(
+    "run EvoSearch",
+    Object.fromEntries(population.map((k, i) => [`population[${i}]`, k])),
+    positiveInteger,
+  );
+  requireNumbers("run EvoSearch", { elites }, { whole: true, least: 0 });
   checkChoice("EvoSearch", "parents", parents, ["all", "newest"]);
   if (population.length !== schedule.length + 1) {
     throw new RangeError(

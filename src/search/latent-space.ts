@@ -8,6 +8,7 @@
  *
  * A candidate is plain data, computed here in micro-batches: tensors live from one stop to the next only.
  */
+
 import type { Condition, Denoiser } from "../diffusion/denoiser.ts";
 import { type Meter, meter, metered } from "../diffusion/nfe.ts";
 import { dataFrom } from "../diffusion/path.ts";
@@ -15,6 +16,7 @@ import { type Solver, type SolverMemory, sdeDpmSolver } from "../diffusion/solve
 import { type Schedule, shiftedSchedule } from "../diffusion/timesteps.ts";
 import type { HistoryPolicy } from "../model/history-policy.ts";
 import { withHistory } from "../model/with-history.ts";
+import { positiveInteger, requireNumbers } from "../tensor/ranges.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { type Video, video } from "../video/video.ts";
 import { type Candidate, comparePositions, finishedChunks, type Position } from "./candidate.ts";
@@ -78,11 +80,7 @@ interface Stage {
 export function searchSpace(model: Denoiser, options: SearchSpaceOptions): LatentSpace {
   const { prompt, chunks = 1, codec, history, image, batchSize = 8, fps = 8, cost = meter() } = options;
   const { watch = untimed } = options;
-  for (const [name, value] of Object.entries({ chunks, batchSize })) {
-    if (!(Number.isInteger(value) && value >= 1)) {
-      throw new RangeError(`Cannot search as "${name}" must be a positive integer: got ${value}.`);
-    }
-  }
+  requireNumbers("search", { chunks, batchSize }, positiveInteger);
   const following = stage(metered(watched(withHistory(model, history), watch), cost), options);
   const first = image ? stage(metered(watched(image.denoiser, watch), cost), image) : following;
   if (first.denoiser.chunkShape.slice(1).join() !== following.denoiser.chunkShape.slice(1).join()) {

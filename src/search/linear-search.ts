@@ -6,8 +6,9 @@
  *
  * Ties go to the first; N = 1 is plain generation. A budget below N candidates ends the search early.
  */
+import { positiveInteger, requireNumbers } from "../tensor/ranges.ts";
 import type { SearchSpace } from "./space.ts";
-import { checkCounts, endOf, fullCost, type SearchContext, type SearchStrategy } from "./strategy.ts";
+import { endOf, fullCost, type SearchContext, type SearchStrategy } from "./strategy.ts";
 
 export interface LinearSearchOptions {
   /** Candidates. */
@@ -15,7 +16,7 @@ export interface LinearSearchOptions {
 }
 
 export function linearSearch({ n }: LinearSearchOptions): SearchStrategy {
-  checkCounts("linear search", { n });
+  requireNumbers("run linear search", { n }, positiveInteger);
   return Object.freeze({
     name: "linear",
     options: { n },

@@ -17,12 +17,11 @@
  * With `lookahead: "rollout"` the fitness is the reward of a finished roll-out instead of the prediction's, which is
  * EvoSearch without mutation; the roll-outs are then paid for.
  */
+import { notNegative, positiveInteger, requireNumbers } from "../tensor/ranges.ts";
 import { clampWeight, effectiveSize, multinomial } from "./selection.ts";
 import type { SearchSpace } from "./space.ts";
 import {
   checkChoice,
-  checkCounts,
-  checkRange,
   checkSchedule,
   endOf,
   fullCost,
@@ -53,8 +52,8 @@ export interface ParticleSamplingOptions {
 /** @throws RangeError for counts below 1, a lambda below 0, unknown choices or a schedule outside the space's steps */
 export function particleSampling(options: ParticleSamplingOptions): SearchStrategy {
   const { n, potential = "diff", lambda = 10, adaptive = false, lookahead = "prediction" } = options;
-  checkCounts("particle sampling", { n });
-  checkRange("particle sampling", { lambda }, 0);
+  requireNumbers("run particle sampling", { n }, positiveInteger);
+  requireNumbers("run particle sampling", { lambda }, notNegative);
   checkChoice("particle sampling", "potential", potential, ["max", "add", "diff", "rt"]);
   checkChoice("particle sampling", "lookahead", lookahead, ["prediction", "rollout"]);
   const scheduleOf = (space: SearchSpace): readonly number[] => {

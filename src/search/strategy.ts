@@ -149,16 +149,6 @@ export function checkSchedule(
   });
 }
 
-/** @throws RangeError unless every value is an integer >= `least`. */
-export function checkCounts(strategy: string, counts: Readonly<Record<string, number>>, least = 1): void {
-  for (const [name, value] of Object.entries(counts)) {
-    if (Number.isInteger(value) && value >= least) continue;
-    throw new RangeError(
-      `Cannot run ${strategy} as "${name}" must be an integer of at least ${least}: got ${value}.`,
-    );
-  }
-}
-
 /** @throws RangeError unless `value` is one of `choices`: a cell may run with its types unchecked. */
 export function checkChoice(
   strategy: string,
@@ -171,20 +161,4 @@ export function checkChoice(
   throw new RangeError(
     `Cannot run ${strategy} as "${name}" must be one of ${named.join(", ")}: got ${JSON.stringify(value)}.`,
   );
-}
-
-/** @throws RangeError unless every value is a finite number within low to high. */
-export function checkRange(
-  strategy: string,
-  values: Readonly<Record<string, number>>,
-  low: number,
-  high = Number.POSITIVE_INFINITY,
-): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (Number.isFinite(value) && value >= low && value <= high) continue;
-    const range = high === Number.POSITIVE_INFINITY ? `of at least ${low}` : `from ${low} to ${high}`;
-    throw new RangeError(
-      `Cannot run ${strategy} as "${name}" must be a finite number ${range}: got ${value}.`,
-    );
-  }
 }

@@ -17,13 +17,13 @@
  * factor above 1 has fresh noise; a factor of 1 keeps the lineage, so with b = 1 and no pruning this is linear search.
  * The finished survivors are compared by the whole-video verdict alone.
  */
+import { positiveInteger, requireNumbers } from "../tensor/ranges.ts";
 import type { Verifier } from "../verify/verifier.ts";
 import type { Candidate, Position } from "./candidate.ts";
 import { type Keep, survivors } from "./selection.ts";
 import type { SearchSpace } from "./space.ts";
 import {
   checkChoice,
-  checkCounts,
   endOf,
   fullCost,
   type Scored,
@@ -68,13 +68,17 @@ interface Node {
 /** @throws RangeError for counts below 1, unknown rules or a schedule outside the space's chunks */
 export function treeOfFrames(options: TreeOfFramesOptions): SearchStrategy {
   const { roots, branch = 1, keep = "mean", judgeAt, heuristic = "cumulative", image } = options;
-  checkCounts("Tree-of-Frames", { roots });
+  requireNumbers("run Tree-of-Frames", { roots }, positiveInteger);
   const factors = typeof branch === "number" ? [branch] : branch;
-  checkCounts("Tree-of-Frames", Object.fromEntries(factors.map((factor, i) => [`branch[${i}]`, factor])));
+  requireNumbers(
+    "run Tree-of-Frames",
+    Object.fromEntries(factors.map((factor, i) => [`branch[${i}]`, factor])),
+    positiveInteger,
+  );
   const rules: readonly Keep[] = typeof keep === "object" ? keep : [keep];
   if (rules.length === 0) throw new RangeError('Cannot run Tree-of-Frames as "keep" is an empty list.');
   for (const rule of image?.keep === undefined ? rules : [...rules, image.keep]) {
-    if (typeof rule === "number") checkCounts("Tree-of-Frames", { keep: rule });
+    if (typeof rule === "number") requireNumbers("run Tree-of-Frames", { keep: rule }, positiveInteger);
     else checkChoice("Tree-of-Frames", "keep", rule, ["mean", "median", "all"]);
   }
   checkChoice("Tree-of-Frames", "heuristic", heuristic, ["cumulative", "last"]);

@@ -6,10 +6,10 @@
  * A neighbour is sqrt(1 - rate^2) pivot + rate z, so it stays on the shell of N(0, I); the paper steps by a fixed
  * distance. Use a deterministic solver, or the noise of the steps blurs what the initial noise decides.
  */
+import { positiveInteger, requireNumbers } from "../tensor/ranges.ts";
 import type { Candidate } from "./candidate.ts";
 import type { SearchSpace } from "./space.ts";
 import {
-  checkCounts,
   endOf,
   fullCost,
   ranking,
@@ -34,10 +34,8 @@ export function zeroOrderSearch({
   neighbours,
   rate = 0.3,
 }: ZeroOrderSearchOptions): SearchStrategy {
-  checkCounts("zero-order search", { iterations, neighbours });
-  if (!(rate > 0 && rate <= 1)) {
-    throw new RangeError(`Cannot run zero-order search as "rate" must lie in (0, 1]: got ${rate}.`);
-  }
+  requireNumbers("run zero-order search", { iterations, neighbours }, positiveInteger);
+  requireNumbers("run zero-order search", { rate }, { above: 0, most: 1 });
   return Object.freeze({
     name: "zero-order",
     options: { iterations, neighbours, rate },

@@ -243,6 +243,6 @@ test("bad input is named", () => {
     "Cannot denoise as x_t must be one chunk [2, 2,2,2,4] for this history: got [1,2,2,2,4].",
   );
   expect(() => routing({ topK: 0 })).toThrow(
-    'Cannot use routed history as "topK" must be an integer of at least 1: got 0.',
+    'Cannot use routed history as "topK" must be a positive integer: got 0.',
   );
 });

@@ -109,7 +109,7 @@ test("options that do not fit are refused with their values", async () => {
   expect(() => evoSearch({ schedule: [0], population: [4, 2], elites: 3 })).toThrow(
     "3 elites as the smallest population is 2",
   );
-  expect(() => tournament({ size: 0 })).toThrow('"size" must be an integer of at least 1: got 0');
+  expect(() => tournament({ size: 0 })).toThrow('"size" must be a positive integer: got 0');
   await expect(
     search(clipSpace(8), evoSearch({ schedule: [8], population: [4, 4] }), { verifier }),
   ).rejects.toThrow('"schedule" must increase within 0 to 7: got [8]');

@@ -114,7 +114,7 @@ test("a budget shrinks the tree but always finishes one video", async () => {
 });
 
 test("schedules outside the space are refused", async () => {
-  expect(() => treeOfFrames({ roots: 0 })).toThrow('"roots" must be an integer of at least 1: got 0');
+  expect(() => treeOfFrames({ roots: 0 })).toThrow('"roots" must be a positive integer: got 0');
   const run = (options: Parameters<typeof treeOfFrames>[0]) =>
     search(spaceOf(), treeOfFrames(options), { verifier });
   await expect(run({ roots: 2, judgeAt: [4] })).rejects.toThrow(
