@@ -6,7 +6,6 @@
  * Both branches run as one doubled batch and keep their own history (the Self-Forcing convention: two caches), so that
  * the unprompted branch never attends to prompted features. Scale 1 is the bare denoiser.
  */
-
 import { notNegative, requireNumbers } from "../tensor/ranges.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { Condition, Denoiser, History } from "./denoiser.ts";

@@ -5,8 +5,7 @@
  * path.ts applied to the even one (Resampling Forcing, 2512.15702, section 3.4: 32 steps, shift 5).
  * Samplers (training): logit-normal times of Esser et al. 2403.03206, mixed and shifted as a recipe asks.
  */
-
-import { finite, positive, requireNumbers } from "../tensor/ranges.ts";
+import { finite, positive, positiveInteger, requireNumbers } from "../tensor/ranges.ts";
 import type { Rng } from "../tensor/rng.ts";
 import { shiftTime } from "./path.ts";
 
@@ -33,16 +32,8 @@ export function shiftedSchedule({
   readonly shift?: number;
   readonly from?: number;
 }): Schedule {
-  if (!(Number.isInteger(steps) && steps >= 1)) {
-    throw new RangeError(
-      `Cannot make a schedule as "steps" must be a positive integer: got ${steps}. Use e.g. shiftedSchedule({ steps: 8 }).`,
-    );
-  }
-  if (!(from > 0 && from <= 1)) {
-    throw new RangeError(
-      `Cannot make a schedule as "from" must lie in (0, 1]: got ${from}. Use 1 to start at noise.`,
-    );
-  }
+  requireNumbers("make a schedule", { steps }, positiveInteger, "Use e.g. shiftedSchedule({ steps: 8 }).");
+  requireNumbers("make a schedule", { from }, { above: 0, most: 1 }, "Use 1 to start at noise.");
   const even = Array.from({ length: steps + 1 }, (_, i) => 1 - i / steps);
   return Object.freeze(even.map((u) => from * shiftTime(u, shift)));
 }

@@ -17,6 +17,7 @@ import { checkSchedule, type Schedule, shiftedSchedule } from "../diffusion/time
 import type { HistoryOptions } from "../model/causal-wan.ts";
 import type { HistoryPolicy } from "../model/history-policy.ts";
 import { withHistory } from "../model/with-history.ts";
+import { positiveInteger, requireNumbers } from "../tensor/ranges.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { Codec } from "../video/codec.ts";
 import { unstackVideos } from "../video/dataset.ts";
@@ -228,11 +229,7 @@ function checkLengths(network: Denoiser, rows: number, { chunks, given }: Rollou
   const [frames] = network.chunkShape;
   if (rows === 0)
     throw new RangeError('Cannot roll out without prompts: got none. Use [""] for an unprompted row.');
-  if (!(Number.isInteger(chunks) && chunks >= 1)) {
-    throw new RangeError(
-      `Cannot roll out as "chunks" must be a positive integer: got ${chunks}. A chunk is ${frames} latent frames.`,
-    );
-  }
+  requireNumbers("roll out", { chunks }, positiveInteger, `A chunk is ${frames} latent frames.`);
   if (!given) return 0;
   const givenFrames = given.shape[1]!;
   if (givenFrames % frames !== 0 || (given.shape[0] !== rows && given.shape[0] !== 1)) {

@@ -24,7 +24,7 @@
  * Over a causal generator the path runs through all chunks: `schedule` counts steps of the whole candidate, and the
  * noise that is mutated is that of the chunk in work and of all chunks to come.
  */
-import { notNegative, positiveInteger, requireNumbers, share } from "../tensor/ranges.ts";
+import { natural, notNegative, positiveInteger, requireNumbers, share } from "../tensor/ranges.ts";
 import type { Rng } from "../tensor/rng.ts";
 import type { Candidate } from "./candidate.ts";
 import { clampWeight, multinomial, tournamentWinner } from "./selection.ts";
@@ -139,7 +139,7 @@ export function evoSearch(options: EvoSearchOptions): SearchStrategy {
     Object.fromEntries(population.map((k, i) => [`population[${i}]`, k])),
     positiveInteger,
   );
-  requireNumbers("run EvoSearch", { elites }, { whole: true, least: 0 });
+  requireNumbers("run EvoSearch", { elites }, natural);
   checkChoice("EvoSearch", "parents", parents, ["all", "newest"]);
   if (population.length !== schedule.length + 1) {
     throw new RangeError(

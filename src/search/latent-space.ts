@@ -8,7 +8,6 @@
  *
  * A candidate is plain data, computed here in micro-batches: tensors live from one stop to the next only.
  */
-
 import type { Condition, Denoiser } from "../diffusion/denoiser.ts";
 import { type Meter, meter, metered } from "../diffusion/nfe.ts";
 import { dataFrom } from "../diffusion/path.ts";

@@ -15,6 +15,7 @@ export interface Range {
 }
 
 export const positiveInteger: Range = { whole: true, least: 1 };
+export const natural: Range = { whole: true, least: 0 };
 export const positive: Range = { above: 0 };
 export const notNegative: Range = { least: 0 };
 export const share: Range = { least: 0, most: 1 };

@@ -1,5 +1,5 @@
 /** Factors on the learning rates over a run. */
-import { requireNumbers, share } from "../tensor/ranges.ts";
+import { natural, requireNumbers, share } from "../tensor/ranges.ts";
 
 export interface RateSchedule {
   readonly name: string;
@@ -17,7 +17,7 @@ export function warmupDecay({
   readonly decay?: number;
   readonly floor?: number;
 } = {}): RateSchedule {
-  requireNumbers("set the rate", { warmup }, { whole: true, least: 0 });
+  requireNumbers("set the rate", { warmup }, natural);
   requireNumbers("set the rate", { decay, floor }, share);
   return Object.freeze({
     name: `warm-up ${warmup}, decay over the last ${decay} to ${floor}`,
@@ -37,7 +37,7 @@ export function warmupCosine({
   readonly warmup?: number;
   readonly floor?: number;
 } = {}): RateSchedule {
-  requireNumbers("set the rate", { warmup }, { whole: true, least: 0 });
+  requireNumbers("set the rate", { warmup }, natural);
   requireNumbers("set the rate", { floor }, share);
   return Object.freeze({
     name: `warm-up ${warmup}, cosine to ${floor}`,

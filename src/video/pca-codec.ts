@@ -4,7 +4,6 @@
  *
  *   latent = V^T (patch - mean) / scale,   scale = sqrt(mean component variance)
  */
-
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { givenText } from "../tensor/given-file.ts";

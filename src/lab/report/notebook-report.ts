@@ -2,7 +2,6 @@
  * An executed notebook as a report: prose, figures, clips, tables and claims in reading order, code one click away.
  * Reads nbformat 4 and, upgraded on the way, 3; unknown cells and outputs are named in place, and nothing else is lost.
  */
-
 import { basename } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { z } from "zod";

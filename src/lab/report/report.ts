@@ -10,7 +10,6 @@
  *
  * `reportFromTemplate` takes the prose from a Markdown file with {{names}} instead.
  */
-
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { givenText } from "../../tensor/given-file.ts";

@@ -3,7 +3,6 @@
  * claim. First it looks at the file itself: was it edited by hand, was it moved. Executing a report executes its
  * author's code: the hash inside is against accidents and quiet edits, it is not a signature.
  */
-
 import {
   existsSync,
   mkdirSync,

@@ -2,7 +2,6 @@
  * Rows of numbers: a leaderboard CSV (one model a row, a header of VBench's keys, percent or fractions) or an official
  * JSON, to totals with the linter's findings. What `zoetrope vbench score FILE` prints.
  */
-
 import { basename } from "node:path";
 import { givenBytes } from "../../tensor/given-file.ts";
 import { type VbenchKey, vbenchKey, vbenchKeys } from "./constants.ts";

@@ -4,7 +4,6 @@
  * is no object (the lists of `_full_info.json`) skipped, element 0 of each entry, a later file wins. Where the scorer
  * takes a missing dimension for 0, it stays missing here, and a submission without it is refused.
  */
-
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { givenBytes } from "../../tensor/given-file.ts";

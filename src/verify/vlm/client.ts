@@ -5,7 +5,7 @@
  * notebook reruns offline with the answers it was made with.
  */
 import { createHash } from "node:crypto";
-import { positive, positiveInteger, requireNumbers } from "../../tensor/ranges.ts";
+import { natural, positive, positiveInteger, requireNumbers } from "../../tensor/ranges.ts";
 import type { ReplayCache } from "./replay-cache.ts";
 import type { SampledFrames } from "./sampled-frames.ts";
 
@@ -80,7 +80,7 @@ export function vlmClient(options: VlmClientOptions): VlmClient {
   } = options;
   requireNumbers(`ask ${model}`, { concurrency }, positiveInteger);
   requireNumbers(`ask ${model}`, { timeoutMs }, positive);
-  requireNumbers(`ask ${model}`, { maxRetries }, { whole: true, least: 0 });
+  requireNumbers(`ask ${model}`, { maxRetries }, natural);
   const usage = {
     requests: 0,
     attempts: 0,

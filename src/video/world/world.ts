@@ -3,7 +3,6 @@
  * (a coloured background with a random sinusoid, light and hue of each object, size, start, speed) is what a
  * model must carry in its history.
  */
-
 import { positive, positiveInteger, requireNumbers } from "../../tensor/ranges.ts";
 import { type Rng, rng } from "../../tensor/rng.ts";
 import { checkIndex, type Dataset, type Example, stackVideos } from "../dataset.ts";
