@@ -24,6 +24,7 @@ import { networkVelocity } from "./network.ts";
 import { preRopeAttention } from "./pre-rope-attention.ts";
 import { ropeTables } from "./rope-table.ts";
 import type { RoutingRecorder } from "./routing-recorder.ts";
+import { slotSelection } from "./slot-selection.ts";
 import { type TextEncoder, worldText } from "./text.ts";
 import { turnedPosition } from "./turned-keys.ts";
 import { countParameters, initialWeight, weightShapes } from "./weights.ts";
@@ -167,6 +168,7 @@ function view(
   const { maxDistance } = options;
   const [frames, height, width, channels] = config.chunkShape;
   const tables = ropeTables(config);
+  const select = slotSelection(policy);
   const weight = (name: string): Tensor => {
     const found = weights.get(name);
     if (!found) throw new Error(`internal: the model has no weight ${name}`);
@@ -319,13 +321,7 @@ function view(
     const first = history.numChunks - history.pending.length;
     cache.reserve(chunks.length);
     const slots = cache.slots;
-    const nothingDropped = slots.length === first;
-    const slotOf = (chunk: number) =>
-      nothingDropped ? chunk : chunk >= first ? slots.length + chunk - first : slots.indexOf(chunk);
-    const lists = chunks.map((_, i) => {
-      const { visible, candidates } = policy.select(first + i);
-      return { visible: [...visible.map(slotOf), slots.length + i], candidates: candidates.map(slotOf) };
-    });
+    const selection = select(slots, first, chunks.length);
     options.recorder?.begin(first + chunks.length - 1);
     // With a largest distance, positions change as the rollout goes on: the cache then holds unrotated keys.
     const base = maxDistance === undefined ? undefined : Math.max(0, first - maxDistance);
@@ -341,21 +337,19 @@ function view(
         const { k, v, unrotated } = projected;
         cache.write(layer, base === undefined ? k : (unrotated?.k ?? k), v, unrotated?.k);
         const turned = base === undefined ? undefined : cache.turned(layer, first, base, turn);
-        const shown = lists.slice(from);
         const pooledKeys = turned && policy.gate !== "pre-rope" ? turned.pooled : cache.pooled(layer);
+        const { visible, route } = selection(from);
         const { recorder } = options;
-        const routes = shown.some(({ candidates }) => candidates.length > 0);
         return chunkAttention(
           { ...projected, k: turned?.keys ?? cache.keys(layer), v: cache.values(layer) },
           {
             heads: config.heads,
             chunkTokens: tokens,
             keyTokens: (slots.length + chunks.length) * tokens,
-            visible: shown.map(({ visible }) => visible),
-            ...(routes && {
+            visible,
+            ...(route && {
               route: {
-                topK: policy.topK,
-                candidates: shown.map(({ candidates }) => candidates),
+                ...route,
                 ...(pooledKeys && { pooledKeys }),
                 ...(recorder && {
                   onCounts: (counts: Tensor) =>
