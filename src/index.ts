@@ -182,6 +182,7 @@ export { gatedResidual } from "./tensor/ops/gated-residual.ts";
 export { type LinearOptions, linear } from "./tensor/ops/linear.ts";
 export { type LinearParameters, linears } from "./tensor/ops/linears.ts";
 export { layerNorm, layerNormModulate, rmsNorm } from "./tensor/ops/norm.ts";
+export { packBf16, unpackBf16 } from "./tensor/ops/packed-bf16.ts";
 export { patchify, unpatchify } from "./tensor/ops/patchify.ts";
 export { randn } from "./tensor/ops/randn.ts";
 export { normRope, rope } from "./tensor/ops/rope.ts";

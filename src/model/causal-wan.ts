@@ -10,6 +10,7 @@
  * A chunk that is a whole clip makes it a bidirectional model.
  */
 import type { ChunkShape, Condition, Denoiser, History } from "../diffusion/denoiser.ts";
+import type { Precision } from "../tensor/device.ts";
 import { type AttentionOptions, attention } from "../tensor/ops/attention.ts";
 import { rope } from "../tensor/ops/rope.ts";
 import { rng } from "../tensor/rng.ts";
@@ -19,6 +20,7 @@ import type { Projected } from "./block.ts";
 import { type CausalWanConfig, checkConfig, chunkTokens, type PresetName, presets } from "./config.ts";
 import { dualSelection } from "./dual-sequence.ts";
 import { type HistoryPolicy, slidingWindow } from "./history-policy.ts";
+import { keyFormat } from "./key-format.ts";
 import { type KvHistory, kvHistory } from "./kv-history.ts";
 import { networkVelocity } from "./network.ts";
 import { preRopeAttention } from "./pre-rope-attention.ts";
@@ -36,6 +38,11 @@ export interface HistoryOptions {
   readonly maxDistance?: number | undefined;
   /** Write a finished chunk's keys in the next chunk's first pass; false writes them in a pass of their own. */
   readonly mergeWrites?: boolean | undefined;
+  /**
+   * How the keys and values of finished chunks are kept. Default float32; bf16 takes half the memory, and rounds each of
+   * their numbers by at most 2^-9 of it.
+   */
+  readonly cachePrecision?: Precision | undefined;
 }
 
 export interface CausalWan extends Denoiser {
@@ -176,7 +183,8 @@ function view(
   };
   // Keys that are turned later are averaged then.
   const averagesKeys = policy.topK > 0 && (maxDistance === undefined || policy.gate === "pre-rope");
-  const shape = { layers: config.layers, dim: config.dim, chunkTokens: tokens, averagesKeys };
+  const format = keyFormat(options.cachePrecision ?? "float32");
+  const shape = { layers: config.layers, dim: config.dim, chunkTokens: tokens, averagesKeys, format };
 
   const requireChunks = (what: string, x: Tensor): number => {
     const [, total, h, w, c] = x.shape;

@@ -10,11 +10,12 @@
  *
  * The slot behind the longest prefix is scratch: a denoising step puts the keys of the unfinished chunk there, so that
  * attention reads one contiguous range and nothing is concatenated. Chunks that the policy can never see again are
- * dropped when the buffer is full, so a window costs constant memory.
+ * dropped when the buffer is full, so a window costs constant memory. Keys and values are stored in the shape's format.
  */
 import { type CollectedRow, collectRows, poolKeys, type RowSource } from "../tensor/ops/cache.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { HistoryPolicy } from "./history-policy.ts";
+import type { KeyFormat } from "./key-format.ts";
 import { replaced, type Turn, type TurnedKeys, turnedKeys } from "./turned-keys.ts";
 
 export interface KvShape {
@@ -23,10 +24,11 @@ export interface KvShape {
   readonly chunkTokens: number;
   /** Whether the mean keys of every chunk are kept. */
   readonly averagesKeys: boolean;
+  readonly format: KeyFormat;
 }
 
 interface KvBuffer {
-  /** Per layer; [B, capacity * chunkTokens, D]. */
+  /** Per layer; [B, capacity * chunkTokens, D], as the format stores them. */
   readonly keys: Tensor[];
   readonly values: Tensor[];
   /** [B, capacity, D], empty unless mean keys are kept. */
@@ -46,11 +48,11 @@ export interface KvCache {
   readonly bytes: number;
   /** All that it holds: prefixes of one buffer name the same tensors. */
   readonly tensors: readonly Tensor[];
-  /** Keys of one layer: the tensor may be longer than the valid prefix. */
+  /** Keys of one layer as stored, which `attention` reads: the tensor may be longer than the valid prefix. */
   keys(layer: number): Tensor;
   values(layer: number): Tensor;
   pooled(layer: number): Tensor | undefined;
-  /** Keys of this prefix and of the unfinished `current` chunk behind it, turned to positions from `base` on; and their means. */
+  /** Keys (as stored) of this prefix and of the unfinished `current` chunk behind it, turned to positions from `base` on; and their means. */
   turned(
     layer: number,
     current: number,
@@ -60,7 +62,7 @@ export interface KvCache {
   /** Makes room for `chunks` more behind the prefix that this cache may overwrite. */
   reserve(chunks: number): void;
   /**
-   * Writes k, v [B, n chunkTokens, D] behind the prefix without making them part of it.
+   * Writes k, v [B, n chunkTokens, D] float32 behind the prefix without making them part of it.
    * @param gateKeys what routing averages per chunk; default k
    */
   write(layer: number, k: Tensor, v: Tensor, gateKeys?: Tensor): void;
@@ -121,7 +123,7 @@ function prefix(
       keys: tensors.slice(0, shape.layers),
       values: tensors.slice(shape.layers, 2 * shape.layers),
       pooled: tensors.slice(2 * shape.layers),
-      turned: turnedKeys(shape.chunkTokens),
+      turned: turnedKeys(shape),
       capacity,
       prefixes: new Set(),
     };
@@ -158,8 +160,9 @@ function prefix(
       const target = live();
       const at = slots.length;
       target.turned.forget(layer, at);
-      replace(target.keys, layer, k, at * shape.chunkTokens);
-      replace(target.values, layer, v, at * shape.chunkTokens);
+      const { pack } = shape.format;
+      replace(target.keys, layer, pack(k), at * shape.chunkTokens);
+      replace(target.values, layer, pack(v), at * shape.chunkTokens);
       if (target.pooled.length > 0) {
         const pooled = tf.tidy(() => poolKeys(gateKeys, shape.chunkTokens));
         replace(target.pooled, layer, pooled, at);
@@ -236,30 +239,33 @@ function tensorsOf({ keys, values, pooled, turned }: KvBuffer): Tensor[] {
 
 /** A buffer of `capacity` chunks that starts with the kept slots of another. */
 function copyOf(
-  { layers, dim, chunkTokens, averagesKeys }: KvShape,
+  shape: KvShape,
   batch: number,
   source: KvBuffer | undefined,
   slots: readonly number[],
   kept: readonly number[],
   capacity: number,
 ): KvBuffer {
+  const { layers, dim, chunkTokens, averagesKeys, format } = shape;
   const runs = contiguousRuns(kept.map((chunk) => slots.indexOf(chunk)));
-  const build = (tensor: Tensor | undefined, unit: number) =>
+  const build = (tensor: Tensor | undefined, unit: number, width: number, dtype: KeyFormat["dtype"]) =>
     tf.keep(
       tf.tidy(() => {
         const parts = tensor
           ? runs.map(([from, count]) => tensor.slice([0, from * unit, 0], [-1, count * unit, -1]))
           : [];
-        return tf.concat([...parts, tf.fill([batch, (capacity - kept.length) * unit, dim], 0)], 1);
+        return tf.concat([...parts, tf.fill([batch, (capacity - kept.length) * unit, width], 0, dtype)], 1);
       }),
     );
-  const all = (tensors: readonly Tensor[] | undefined, unit: number) =>
-    Array.from({ length: layers }, (_, layer) => build(tensors?.[layer], unit));
+  const perLayer = (build: (layer: number) => Tensor) =>
+    Array.from({ length: layers }, (_, layer) => build(layer));
+  const stored = (tensors: readonly Tensor[] | undefined) =>
+    perLayer((layer) => build(tensors?.[layer], chunkTokens, format.width(dim), format.dtype));
   return {
-    keys: all(source?.keys, chunkTokens),
-    values: all(source?.values, chunkTokens),
-    pooled: averagesKeys ? all(source?.pooled, 1) : [],
-    turned: turnedKeys(chunkTokens),
+    keys: stored(source?.keys),
+    values: stored(source?.values),
+    pooled: averagesKeys ? perLayer((layer) => build(source?.pooled[layer], 1, dim, "float32")) : [],
+    turned: turnedKeys(shape),
     capacity,
     prefixes: new Set(),
   };

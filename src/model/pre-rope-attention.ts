@@ -5,6 +5,7 @@
  */
 import type { AttentionOptions } from "../tensor/ops/attention.ts";
 import { poolKeys } from "../tensor/ops/cache.ts";
+import { floatsOf } from "../tensor/ops/packed-bf16.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
 const MASKED = -1e30;
@@ -16,7 +17,7 @@ function splitHeads(x: Tensor, heads: number): Tensor {
 }
 
 /**
- * As `attention` with `route`, but the gate is unrotated.q . mean(unrotated.k of the chunk), or `route.pooledKeys`.
+ * As `attention` with `route` (keys and values may be packed too), but the gate is unrotated.q . mean(unrotated.k of the chunk), or `route.pooledKeys`.
  * @param unrotated q [B, Sq, D] and k [B, Sk, D] before rotation
  */
 export function preRopeAttention(
@@ -56,7 +57,7 @@ export function preRopeAttention(
     .tensor5d(allowed, [batch, heads, queries, keyChunks, 1])
     .tile([1, 1, 1, 1, chunkTokens])
     .reshape([batch, heads, queries, keyTokens]);
-  const valid = (x: Tensor) => splitHeads(x.slice([0, 0, 0], [-1, keyTokens, -1]), heads);
+  const valid = (x: Tensor) => splitHeads(floatsOf(x.slice([0, 0, 0], [-1, keyTokens, -1])), heads);
   const logits = tf.matMul(splitHeads(q, heads), valid(k), false, true).mul(1 / Math.sqrt(width / heads));
   const weights = tf.softmax(logits.mul(open).add(open.sub(1).mul(-MASKED)), -1);
   return tf.matMul(weights, valid(v)).transpose([0, 2, 1, 3]).reshape([batch, queries, width]);

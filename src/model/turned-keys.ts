@@ -11,6 +11,7 @@
  */
 import { appendCache, poolKeys } from "../tensor/ops/cache.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
+import type { KeyFormat } from "./key-format.ts";
 
 /** Rotates keys [B, n chunks, D] to these positions, one per chunk. */
 export type Turn = (keys: Tensor, positions: readonly number[]) => Tensor;
@@ -20,7 +21,7 @@ export interface TurnedKeys {
   /** The keys of this slot and all behind it were written anew. */
   forget(layer: number, slot: number): void;
   /**
-   * @param keys [B, capacity, D] unrotated
+   * @param keys [B, capacity, D] unrotated, as stored
    * @param chunks the chunk in each slot, ascending, the current one last
    * @returns keys (of the capacity given; valid as far as `chunks`) and their means by chunk, owned here
    */
@@ -45,7 +46,14 @@ interface Layer {
 /** Where a chunk stands. */
 export const turnedPosition = (chunk: number, base: number): number => Math.max(0, chunk - base);
 
-export function turnedKeys(chunkTokens: number): TurnedKeys {
+export interface TurnedShape {
+  readonly dim: number;
+  readonly chunkTokens: number;
+  /** How keys are stored, those that are read and the turned ones. */
+  readonly format: KeyFormat;
+}
+
+export function turnedKeys({ dim, chunkTokens, format }: TurnedShape): TurnedKeys {
   const layers: (Layer | undefined)[] = [];
   return Object.freeze({
     get tensors() {
@@ -56,7 +64,13 @@ export function turnedKeys(chunkTokens: number): TurnedKeys {
       if (known) known.valid = Math.min(known.valid, slot);
     },
     read(layer: number, keys: Tensor, chunks: readonly number[], base: number, turn: Turn) {
-      layers[layer] ??= { keys: emptied(keys, 1), pooled: emptied(keys, chunkTokens), valid: 0, base };
+      const [batch, rows] = keys.shape as [number, number, number];
+      layers[layer] ??= {
+        keys: tf.keep(tf.zerosLike(keys)),
+        pooled: tf.keep(tf.fill([batch, rows / chunkTokens, dim], 0)),
+        valid: 0,
+        base,
+      };
       const known = layers[layer];
       // Chunks up to the lower of both bases stand at 0 either way.
       const moved =
@@ -66,8 +80,8 @@ export function turnedKeys(chunkTokens: number): TurnedKeys {
         const [turned, pooled] = tf.tidy(() => {
           const some = keys.slice([0, from * chunkTokens, 0], [-1, (chunks.length - from) * chunkTokens, -1]);
           const positions = chunks.slice(from).map((chunk) => turnedPosition(chunk, base));
-          const result = turn(some, positions);
-          return [result, poolKeys(result, chunkTokens)] as const;
+          const result = turn(format.unpack(some), positions);
+          return [format.pack(result), poolKeys(result, chunkTokens)] as const;
         });
         known.keys = replaced(known.keys, turned, from * chunkTokens);
         known.pooled = replaced(known.pooled, pooled, from);
@@ -78,12 +92,6 @@ export function turnedKeys(chunkTokens: number): TurnedKeys {
       return { keys: known.keys, pooled: known.pooled };
     },
   });
-}
-
-/** Room for one row in place of each `per` rows. */
-function emptied(like: Tensor, per: number): Tensor {
-  const [batch, rows, width] = like.shape as [number, number, number];
-  return tf.keep(tf.fill([batch, rows / per, width], 0));
 }
 
 /** The buffer with `rows` at token `at`; where that is another tensor, the one before is given back. */

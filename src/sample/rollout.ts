@@ -203,11 +203,12 @@ async function denoiseChunk(
 
 /** The denoiser under the asked history policy, guidance and meter. */
 function prepared(denoiser: Denoiser, options: RolloutOptions, cost: Meter | undefined): Denoiser {
-  const { history, recorder, maxDistance, mergeWrites, guidanceScale = 1 } = options;
+  const { history, recorder, maxDistance, mergeWrites, cachePrecision, guidanceScale = 1 } = options;
   let network = withHistory(denoiser, history, {
     ...(recorder && { recorder }),
     ...(maxDistance !== undefined && { maxDistance }),
     ...(mergeWrites !== undefined && { mergeWrites }),
+    ...(cachePrecision !== undefined && { cachePrecision }),
   });
   if (cost) network = meteredNetwork(network, cost);
   network = guided(network, { scale: guidanceScale });

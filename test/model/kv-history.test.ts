@@ -51,9 +51,14 @@ describe("histories made apart and joined go on as if they had been made togethe
     sinkWindow({ sink: 1, window: 1 }),
     routing({ topK: 1 }),
   ]) {
-    for (const chunks of [1, 2, 7]) {
-      test(`${policy.name}, ${chunks} chunks`, () => {
-        const model = tinyModel({ history: policy });
+    for (const [chunks, cachePrecision] of [
+      [1, "float32"],
+      [2, "float32"],
+      [7, "float32"],
+      [7, "bf16"],
+    ] as const) {
+      test(`${policy.name}, ${chunks} chunks, ${cachePrecision}`, () => {
+        const model = tinyModel({ history: policy, cachePrecision });
         const clip = clipOf(model, chunks + 2);
         const frames = model.chunkShape[0];
         const xt = clip.slice([0, (chunks + 1) * frames, 0, 0, 0], [-1, frames, -1, -1, -1]);

@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import { presets } from "../../src/model/config.ts";
+import { keyFormat } from "../../src/model/key-format.ts";
 import { ropeTables } from "../../src/model/rope-table.ts";
 import { turnedKeys } from "../../src/model/turned-keys.ts";
 import { useDevice } from "../../src/tensor/device.ts";
@@ -28,7 +29,7 @@ const turn = (keys: Tensor, positions: readonly number[]) => {
 test("reading, overwriting and going back gives what turning everything would", async () => {
   const random = rng(5);
   const cache = tf.variable(randn([2, capacity * tokens, config.dim], random.at("keys")));
-  const turned = turnedKeys(tokens);
+  const turned = turnedKeys({ dim: config.dim, chunkTokens: tokens, format: keyFormat("float32") });
   // Lengths and largest distances as a search meets them: on by one, again, back by some, another distance.
   const visits = [
     [1, 3],

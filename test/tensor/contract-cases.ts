@@ -11,6 +11,7 @@ import {
   linear,
   linears,
   normRope,
+  packBf16,
   patchify,
   poolKeys,
   rmsNorm,
@@ -20,6 +21,7 @@ import {
   type Tensor,
   tf,
   timeEmbedding,
+  unpackBf16,
   unpatchify,
 } from "../../src/index.ts";
 import { blockCausal, dualSequence, windowMask } from "../../src/tensor/ops/chunk-masks.ts";
@@ -139,6 +141,34 @@ const largeCases: readonly OpCase[] = [
   }),
   attentionCase("heads of 512, more keys than scratch holds", 1, 1, 1100, 512, { heads: 1 }),
   { name: "poolKeys, large", shapes: [[2, 240, 501]], run: (k) => poolKeys(k!, 6) },
+  {
+    name: "packBf16 and unpackBf16, large",
+    shapes: [[30, 70, 502]],
+    run: (x) => unpackBf16(packBf16(x!)),
+    hasGradient: false,
+  },
+  {
+    name: "attention to packed keys, large",
+    shapes: [
+      [2, 64, 96],
+      [2, 320, 96],
+      [2, 320, 96],
+    ],
+    run: (q, k, v) =>
+      attention(q!, packBf16(k!), packBf16(v!), {
+        heads: 3,
+        chunkTokens: 32,
+        visible: [[8], [8, 9]],
+        route: {
+          topK: 3,
+          candidates: [
+            [0, 1, 2, 3, 4, 5, 6, 7],
+            [0, 2, 4, 5, 7],
+          ],
+        },
+      }),
+    hasGradient: false,
+  },
   { name: "patchify, large", shapes: [[2, 4, 16, 16, 51]], run: (x) => patchify(x!, 2) },
   {
     name: "flowMatchingLoss, large",
@@ -300,6 +330,13 @@ export const opCases: readonly OpCase[] = [
     route: { topK: 2, candidates: [[0, 1, 2, 3, 4]] },
   }),
   { name: "poolKeys", shapes: [[2, 12, 5]], run: (k) => poolKeys(k!, 4) },
+  {
+    name: "packBf16 and unpackBf16",
+    shapes: [[2, 3, 14]],
+    run: (x) => unpackBf16(packBf16(x!)),
+    hasGradient: false,
+  },
+  { name: "packBf16 of nothing", shapes: [[0, 6]], run: (x) => unpackBf16(packBf16(x!)), hasGradient: false },
   { name: "patchify", shapes: [[2, 3, 4, 6, 5]], run: (x) => patchify(x!, 2) },
   { name: "unpatchify", shapes: [[2, 18, 20]], run: (x) => unpatchify(x!, 2, [3, 4, 6]) },
   {

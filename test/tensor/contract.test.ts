@@ -36,7 +36,7 @@ describe("compositions on tfjs cpu", () => {
     await useDevice("cpu");
   });
 
-  it.each(opCases.filter((op) => op.shapes.length > 0))(
+  it.each(opCases.filter((op) => op.shapes.length > 0 && op.hasGradient !== false))(
     "$name: gradients agree with finite differences",
     async (op) => {
       const { grads } = reference.get(op.name)!;

@@ -4,8 +4,9 @@
  * the network, of which the first also writes the keys of that chunk. It is then forgotten, so that each repeat does the
  * same work at the same length. All cases take turns, so that a busy machine slows all alike.
  *
- * CausalWan.mini with fresh weights on noise, and the shipped routed model on chunks of its own. What routing costs is to
- * fetch the chunks that a head's queries choose between them: 90 of 200 with fresh weights, 30 with trained ones.
+ * CausalWan.mini with fresh weights on noise, and the shipped routed model on chunks of its own, with its cache in float32
+ * and in bf16. What routing costs is to fetch the chunks that a head's queries choose between them: 90 of 200 with fresh
+ * weights, 30 with trained ones.
  */
 import type { Measured } from "../../cli/bench.ts";
 import { CausalWan } from "../../model/causal-wan.ts";
@@ -28,7 +29,7 @@ export interface RolloutBenchOptions {
 }
 
 export async function bench({
-  repeats = 15,
+  repeats = 40,
   steps = 10,
   batch = 1,
 }: RolloutBenchOptions = {}): Promise<Measured> {
@@ -46,7 +47,11 @@ export async function bench({
       model: fresh.withHistory(policy),
       chunkAt: noise,
     })),
-    { name: `${trained.historyPolicy.name}, trained`, model: trained, chunkAt: (i) => own[i]!.clone() },
+    ...(["float32", "bf16"] as const).map((cachePrecision) => ({
+      name: `${trained.historyPolicy.name}, trained${cachePrecision === "bf16" ? ", bf16 cache" : ""}`,
+      model: trained.withHistory(trained.historyPolicy, { cachePrecision }),
+      chunkAt: (i: number) => own[i]!.clone(),
+    })),
   ];
   const cases = subjects.flatMap(({ name, model, chunkAt }) => {
     let history = model.emptyHistory(batch);

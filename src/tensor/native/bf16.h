@@ -10,6 +10,23 @@ namespace ZT_NS {
 // Set by the op `set_precision`; read by every product.
 static bool bf16_on = false;
 
+// VL numbers stored in bf16, which are the upper halves of floats.
+typedef uint16_t vsu __attribute__((vector_size(VL * 2), aligned(2)));
+typedef uint32_t vw __attribute__((vector_size(VL * 4)));
+static ZT_INLINE vf load(const uint16_t* p) { return (vf)(__builtin_convertvector(*(const vsu*)p, vw) << 16); }
+// The first n of them; the others are zero.
+static ZT_INLINE vf load_part(const uint16_t* p, long n) {
+  uint16_t all[VL] = {};
+  for (long i = 0; i < n; i++) all[i] = p[i];
+  return load(all);
+}
+// Rounded to nearest even; what is not a number stays so.
+static ZT_INLINE void store(uint16_t* p, vf v) {
+  const vw bits = (vw)v, rounded = bits + 0x7fff + (bits >> 16 & 1);
+  const vw kept = v == v ? rounded : bits | 0x400000;
+  *(vsu*)p = __builtin_convertvector(kept >> 16, vsu);
+}
+
 // One step of the depth of a product: a factor for all lanes (a float, or a word of two bf16) times those of the lanes.
 static ZT_INLINE vf step(float a, vf b, vf c) { return fma(splat(a), b, c); }
 

@@ -1,6 +1,7 @@
 /** Attention on our own kernels: chunk lists go over as offsets and indices, nothing else is prepared. */
 import { sizeOf, type TensorInfo } from "../backend.ts";
 import { defineKernel } from "../kernels/register.ts";
+import { isPackedBf16 } from "./packed-bf16.ts";
 
 /** Lists one behind the other; list i is chunks[offsets[i]] .. chunks[offsets[i + 1] - 1]. */
 export interface FlatLists {
@@ -92,6 +93,7 @@ defineKernel<AttentionInputs & { pooled?: TensorInfo; gate?: TensorInfo }, Atten
         selection,
         counts,
         gate,
+        isPackedBf16(k) ? 1 : 0,
       );
     }
     return [o, lse, selection, counts].filter((t) => t !== undefined);

@@ -17,6 +17,7 @@ import {
 import { type AttentionLists, attentionLists, wholeRange } from "./attention-lists.ts";
 import { poolKeys } from "./cache.ts";
 import { hasKernel, isRecording, require, runFused, together, withGradient } from "./fused.ts";
+import { floatsOf, isPackedBf16 } from "./packed-bf16.ts";
 
 /** Chunks of history that each query token and head may choose from. */
 export interface Route {
@@ -53,11 +54,15 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): C
   const [batch, queries, width] = q.shape;
   require(q.rank === 3 && Number.isInteger(heads) && heads > 0 && width! % heads === 0, () =>
     `Cannot attend as q must be [batch, tokens, features] with features a multiple of ${heads} heads: got [${q.shape}].`);
+  const stored = isPackedBf16(k) ? width! / 2 : width;
   require(k.rank === 3 &&
+    k.dtype === v.dtype &&
     k.shape[0] === batch &&
-    k.shape[2] === width &&
+    k.shape[2] === stored &&
     k.shape.every((n, i) => n === v.shape[i]), () =>
-    `Cannot attend as k and v must both be [${batch}, tokens, ${width}]: got [${k.shape}] and [${v.shape}].`);
+    `Cannot attend as k and v must both be [${batch}, tokens, ${width}], or [${batch}, tokens, ${width! / 2}] int32 from packBf16: got ${k.dtype} [${k.shape}] and ${v.dtype} [${v.shape}].`);
+  require(!isPackedBf16(k) || !isRecording(), () =>
+    "Cannot attend to keys in bf16 while a gradient is recorded as rounding has none. Keep what is trained in float32.");
   const keyTokens = options.keyTokens ?? k.shape[1]!;
   require(Number.isInteger(keyTokens) && keyTokens >= 0 && keyTokens <= k.shape[1]!, () =>
     `Cannot attend to ${keyTokens} keys as k holds ${k.shape[1]}: keyTokens must lie in 0..${k.shape[1]}.`);
@@ -120,8 +125,8 @@ function fitsKernel(q: Tensor, { heads, topK, keyTokens, keyChunk }: AttentionAt
 /**
  * softmax(q k^T / sqrt(D/heads)) v over the listed chunks; a query with no keys gives zeros.
  * @param q [B, Sq, D]
- * @param k [B, Sk, D]
- * @param v [B, Sk, D]
+ * @param k [B, Sk, D], or [B, Sk, D/2] of `packBf16` where no gradient is recorded
+ * @param v [B, Sk, D], or as k
  * @returns [B, Sq, D]
  * @throws RangeError when shapes or chunk lists do not fit
  */
@@ -131,13 +136,13 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const { route } = options;
   const attributes = attributesOf(q, checked, options);
   if (!hasKernel("Fused.Attention") || !fitsKernel(q, attributes)) {
-    return attentionComposition(q, k, v, { ...options, keyTokens });
+    return attentionComposition(q, floatsOf(k), floatsOf(v), { ...options, keyTokens });
   }
   const { recording, topK, keyChunk } = attributes;
   return withGradient(
     { q, k, v },
     (save) => {
-      const meanKeys = (): Tensor => poolKeys(k.slice([0, 0, 0], [-1, keyTokens, -1]), keyChunk);
+      const meanKeys = (): Tensor => poolKeys(floatsOf(k.slice([0, 0, 0], [-1, keyTokens, -1])), keyChunk);
       const pooled = topK > 0 ? (route!.pooledKeys ?? meanKeys()) : undefined;
       const gate = topK > 0 ? route!.gateQueries : undefined;
       const inputs = { q, k, v, ...(pooled && { pooled }), ...(gate && { gate }) };

@@ -8,7 +8,10 @@ import { clip, type Video } from "../../video/video.ts";
 import { trainedChunks, window } from "./mini.ts";
 
 export interface EvaluationOptions
-  extends Pick<RolloutOptions, "steps" | "shift" | "guidanceScale" | "history" | "maxDistance"> {
+  extends Pick<
+    RolloutOptions,
+    "steps" | "shift" | "guidanceScale" | "history" | "maxDistance" | "cachePrecision"
+  > {
   readonly prompts: readonly string[];
   /** Rollouts per prompt. */
   readonly perPrompt?: number;
@@ -59,6 +62,7 @@ export async function evaluateModel(
     guidanceScale = 1,
     history = window,
     maxDistance,
+    cachePrecision,
     signal,
   }: EvaluationOptions,
 ): Promise<Evaluation> {
@@ -75,6 +79,7 @@ export async function evaluateModel(
       guidanceScale,
       history,
       ...(maxDistance !== undefined && { maxDistance }),
+      ...(cachePrecision !== undefined && { cachePrecision }),
       codec,
       signal,
     });

@@ -2,16 +2,17 @@
  * How often the shipped models do what held-out prompts ask, on fresh noise:
  *
  *   node dist/src/train/recipes/obedience.js [NAME ...] [--per-prompt 20] [--seed 7000] [--chunks 8] [--threads n]
+ *     [--cache-precision bf16]
  *
  * One line of JSON a model: shares of rollouts over all prompts (each segment of the training length by itself), and
  * the share by prompt in the first. Sampled as the manifest says. The recipe's own evaluation has six rollouts a
  * prompt and other seeds.
  */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { whole } from "../../cli/option-values.ts";
 import { worldScore } from "../../metrics/world-score.ts";
 import { pretrained, shippedModels } from "../../model/model-file.ts";
-import { setThreads, useDevice } from "../../tensor/device.ts";
+import { type Precision, setThreads, useDevice } from "../../tensor/device.ts";
 import { worldCodec } from "../../video/pca-codec.ts";
 import { clip } from "../../video/video.ts";
 import { evaluateModel } from "./evaluate.ts";
@@ -22,10 +23,11 @@ interface ObedienceOptions {
   readonly seed: number;
   readonly chunks: number;
   readonly threads?: number;
+  readonly cachePrecision: Precision;
 }
 
 async function obedience(names: readonly string[], options: ObedienceOptions): Promise<void> {
-  const { perPrompt, seed, chunks, threads } = options;
+  const { perPrompt, seed, chunks, threads, cachePrecision } = options;
   await useDevice("auto");
   if (threads) setThreads(threads);
   const codec = worldCodec();
@@ -42,6 +44,7 @@ async function obedience(names: readonly string[], options: ObedienceOptions): P
       perPrompt,
       seed,
       chunks,
+      cachePrecision,
     });
     const right = videos.map((video, i) => {
       const prompt = prompts.heldOut[Math.floor(i / perPrompt)]!;
@@ -55,7 +58,9 @@ async function obedience(names: readonly string[], options: ObedienceOptions): P
         return [prompt, rows.filter((row) => row.right).length / rows.length];
       }),
     );
-    process.stdout.write(`${JSON.stringify({ name, sampling, perPrompt, seed, segments, byPrompt })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ name, sampling, cachePrecision, perPrompt, seed, segments, byPrompt })}\n`,
+    );
     model.dispose();
   }
 }
@@ -70,6 +75,11 @@ const program = new Command("obedience.js")
   .option("--seed <n>", "of the noise", whole(), 7000)
   .option("--chunks <n>", `length, at least ${trainedChunks}`, whole(trainedChunks), trainedChunks)
   .option("--threads <n>", "(default: all cores)", whole(1))
+  .addOption(
+    new Option("--cache-precision <type>", "how keys and values of finished chunks are kept")
+      .choices(["float32", "bf16"])
+      .default("float32"),
+  )
   .action(obedience);
 
 program.parseAsync().catch((error: Error) => {

@@ -56,8 +56,8 @@ static void attend_back_bf16(BackwardBlock& block, const int* rows, long n, KeyS
     mix(t_words, n, panels, count, true, source.dp, source.dp, 0, dq);
     pair_rows_bf16(s, n, count * VL);
     pair_rows_bf16(t, n, count * VL);
-    spread(t, pairs, panels, count, q_pairs, source.d, dk, source.ld);
-    spread(s, pairs, panels, count, g_pairs, source.d, dv, source.ld);
+    spread(t, pairs, panels, count, q_pairs, source.d, dk, source.k.ld);
+    spread(s, pairs, panels, count, g_pairs, source.d, dv, source.k.ld);
   }
 }
 
@@ -81,8 +81,8 @@ static void attend_back(BackwardBlock& block, const int* rows, long n, KeySource
     for (long i = 0; i < n; i++)
       softmax_back(s[i], t[i], panels, count, block.lse[rows[i]], block.delta[rows[i]], scale);
     mix(t, n, panels, count, true, source.dp, source.dp, 0, dq);
-    spread(t, n, panels, count, q, source.d, dk, source.ld);
-    spread(s, n, panels, count, g, source.d, dv, source.ld);
+    spread(t, n, panels, count, q, source.d, dk, source.k.ld);
+    spread(s, n, panels, count, g, source.d, dv, source.k.ld);
   }
 }
 
@@ -123,13 +123,13 @@ static void attention_grad(const double* x, Team& team) {
   block.g_pairs = block.q_pairs + ATTN_ROWS / 2 * a.dp;
   Groups groups;
   if (a.top > 0) groups.open(team, a.key_chunks, a.top);
-  source.open(team, a.keys, a.d, a.dp, a.width, true, bf16);
+  source.open(team, a, true, false);
   int some[ATTN_ROWS];
 
   const long chunks = a.query_chunk ? a.queries / a.query_chunk : 0;
   for (long bh = from; bh < to; bh++) {
     const long b = bh / a.heads, h = bh % a.heads, key_at = b * a.capacity * a.width + h * a.d;
-    source.point(k + key_at, v + key_at);
+    source.point(k, v, key_at);
     if (bf16) lanes.words.forget(a.keys);
     for (long i = 0; i < a.capacity; i++)
       for_lanes(a.d, [&](long j, long w) {

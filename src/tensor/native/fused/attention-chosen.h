@@ -42,8 +42,8 @@ struct ChosenChunks {
     for (long c = 0; c < count; c++) {
       // Values follow the last keys.
       const long next = c + AHEAD;
-      if (next < count) source.prefetch_keys(chunks[next] * tokens, tokens);
-      else if (next - count < count) source.prefetch_values(chunks[next - count] * tokens, tokens);
+      if (next < count) source.k.prefetch(chunks[next] * tokens, tokens);
+      else if (next - count < count) source.v.prefetch(chunks[next - count] * tokens, tokens);
       starts[c] = (int32_t)at;
       long m = 0;
       for (int32_t i = groups.head[chunks[c]]; i >= 0; i = groups.next[i], m++) {
@@ -57,9 +57,9 @@ struct ChosenChunks {
       for (long p = first; p < last;) {
         long held = 0;
         if (m <= direct_rows) {
-          const float* keys = source.k + p * VL * source.ld;
-          for (long i = 0; i < m; i++)
-            store(to[i], direct_scores(q[i], keys, source.ld, source.d, 0, VL) * splat(scale));
+          source.k.where_stored(p * VL, [&](const auto* keys, long ld) {
+            for (long i = 0; i < m; i++) store(to[i], direct_scores(q[i], keys, ld, source.d, 0, VL) * splat(scale));
+          });
           held = 1;
         } else {
           for (; held < ATTN_PANELS && p + held < last; held++) panels[held].key_columns = source.columns(p + held, held);
@@ -94,8 +94,9 @@ struct ChosenChunks {
   void mix_values(ForwardBlock& block, const KeySource& source) {
     float *p[ATTN_ROWS], *o[ATTN_ROWS];
     Panel panels[ATTN_PANELS];
+    const long stride = source.v.stride();
     for (long c = 0; c < count; c++) {
-      if (c + AHEAD < count) source.prefetch_values(chunks[c + AHEAD] * tokens, tokens);
+      if (c + AHEAD < count) source.v.prefetch(chunks[c + AHEAD] * tokens, tokens);
       const long m = starts[c + 1] - starts[c];
       for (long i = 0; i < m; i++) {
         const long pick = picks[starts[c] + i];
@@ -103,20 +104,22 @@ struct ChosenChunks {
         o[i] = block.o[pick / top];
       }
       if (m <= 2) {
-        const float* values = source.v + chunks[c] * tokens * source.ld;
-        if (m == 1) mix_few<1>(p, values, tokens, source.dp, source.ld, o);
-        else mix_few<2>(p, values, tokens, source.dp, source.ld, o);
+        source.v.where_stored(chunks[c] * tokens, [&](const auto* values, long ld) {
+          if (m == 1) mix_few<1>(p, values, tokens, source.dp, ld, o);
+          else mix_few<2>(p, values, tokens, source.dp, ld, o);
+        });
         continue;
       }
       const long first = chunks[c] * tokens / VL, last = first + tokens / VL;
       for (long at = first; at < last; at += ATTN_PANELS) {
         const long held = last - at < ATTN_PANELS ? last - at : (long)ATTN_PANELS;
+        const float* values = source.v.read(at * VL, held * VL);
         for (long i = 0; i < held; i++) {
-          source.point_at(at + i, panels[i]);
+          panels[i].value_rows = values + i * VL * stride;
           panels[i].lo = 0;
           panels[i].hi = VL;
         }
-        mix(p, m, panels, held, false, source.dp, source.ld, 0, o);
+        mix(p, m, panels, held, false, source.dp, stride, 0, o);
         for (long i = 0; i < m; i++) p[i] += held * VL;
       }
     }
@@ -124,7 +127,7 @@ struct ChosenChunks {
   // Which of a list were chosen; the first of them are asked for.
   ZT_INLINE void begin(const Groups& groups, const int32_t* list, long n, const KeySource& source) {
     count = groups.chosen(list, n, chunks);
-    for (long c = 0; c < AHEAD && c < count; c++) source.prefetch_keys(chunks[c] * tokens, tokens);
+    for (long c = 0; c < AHEAD && c < count; c++) source.k.prefetch(chunks[c] * tokens, tokens);
   }
   // picked: [rows][top], -1 where a row has fewer; counts: per chunk, may be null.
   ZT_INLINE void attend(ForwardBlock& block, long rows, Groups& groups, const int32_t* picked, KeySource& source,

@@ -77,24 +77,69 @@ struct PanelWalk {
   }
 };
 
+// The rows of keys or values of one (batch row, head): floats, read where they lie, or bf16, which are widened into room for
+// the rows of a block of panels.
+struct StoredRows {
+  enum { SLOTS = ATTN_PANELS * VL };
+  const float* floats = 0;
+  const uint16_t* shorts = 0;
+  long ld = 0;  // numbers from one stored row to the next
+  long d = 0, dp = 0;
+  float* room = 0;
+
+  ZT_INLINE void open(Team& team, const AttentionShape& a, bool in_bf16) {
+    d = a.d, dp = a.dp, ld = a.width;
+    if (in_bf16) room = team.scratch((size_t)SLOTS * dp);
+  }
+  // All rows of all heads lie at `at`.
+  ZT_INLINE void point(const void* at, long first) {
+    if (room) shorts = (const uint16_t*)at + first;
+    else floats = (const float*)at + first;
+  }
+  // Numbers between rows that `read` returns.
+  ZT_INLINE long stride() const { return room ? dp : ld; }
+  // n rows from `row` on; in bf16 they stay until others are read into these slots.
+  ZT_INLINE const float* read(long row, long n, long slot = 0) const {
+    if (!room) return floats + row * ld;
+    float* out = room + slot * dp;
+    for (long i = 0; i < n; i++) {
+      const uint16_t* in = shorts + (row + i) * ld;
+      for (long j = 0; j < d; j += VL) store(out + i * dp + j, d - j < VL ? load_part(in + j, d - j) : load(in + j));
+    }
+    return out;
+  }
+  // f(the rows from `row` on as they are stored, numbers between them)
+  template <typename F>
+  ZT_INLINE void where_stored(long row, F f) const {
+    if (room) f(shorts + row * ld, ld);
+    else f(floats + row * ld, ld);
+  }
+  ZT_INLINE void prefetch(long row, long n) const {
+    if (!room) return prefetch_far_rows(floats + row * ld, ld, n, d);
+    for (long i = 0; i < n; i++)
+      for (long j = 0; j < d; j += 32) __builtin_prefetch(shorts + (row + i) * ld + j, 0, 2);
+  }
+};
+
 // Keys and values of one (batch row, head).
 struct KeySource {
-  const float *k, *v;
-  long ld, keys, d, dp;
+  StoredRows k, v;
+  long keys, d, dp;
   bool backward, keep, bf16;
   float *key_columns, *second;  // `second`: value rows (forward) or value columns (backward)
   float* key_rows;              // backward
   enum { KEYS = 1, ALL = 2 };
   unsigned char* done;  // 0, KEYS or ALL
 
-  ZT_INLINE void open(Team& team, long key_count, long width, long padded, long leading, bool is_backward,
-                      bool in_bf16) {
-    keys = key_count;
-    bf16 = in_bf16;
-    d = width;
-    dp = padded;
-    ld = leading;
+  // stored_in_bf16: keys and values are given so (forward only)
+  ZT_INLINE void open(Team& team, const AttentionShape& a, bool is_backward, bool stored_in_bf16) {
+    keys = a.keys;
+    bf16 = a.in_bf16();
+    d = a.d;
+    dp = a.dp;
     backward = is_backward;
+    k.open(team, a, stored_in_bf16);
+    v.open(team, a, stored_in_bf16);
     const long panels = (keys + VL - 1) / VL;
     const size_t room = (size_t)(team.own_end - team.own);
     const size_t full = (size_t)panels * VL * dp * sizeof(float) * (backward ? 3 : 2) + panels + 1024;
@@ -105,31 +150,35 @@ struct KeySource {
     key_rows = backward ? team.scratch((size_t)held * VL * dp) : 0;
     done = keep ? team.scratch<unsigned char>(panels ? panels : 1) : 0;
   }
-  ZT_INLINE void point(const float* keys_at, const float* values_at) {
-    k = keys_at;
-    v = values_at;
+  // The (batch row, head) whose keys and values begin `first` numbers after these.
+  ZT_INLINE void point(const void* keys_at, const void* values_at, long first) {
+    k.point(keys_at, first);
+    v.point(values_at, first);
     if (keep)
       for (long i = 0; i < (keys + VL - 1) / VL; i++) done[i] = 0;
   }
   ZT_INLINE void fetch(long panel, long slot, Panel& out) {
     const long at = (keep ? panel : slot) * VL * dp, key0 = panel * VL, n = keys - key0 < VL ? keys - key0 : VL;
     float *a = key_columns + at, *b = second + at;
-    if (bf16 && (!keep || !done[panel])) {
-      pack_columns_bf16(k + key0 * ld, ld, n, d, (uint32_t*)a);
-      if (backward) {
-        pack_columns_bf16(v + key0 * ld, ld, n, d, (uint32_t*)b);
-        pack_rows_bf16(k + key0 * ld, ld, n, d, dp, (uint32_t*)(key_rows + at));
+    if (!keep || done[panel] != ALL) {
+      const float *key_at = k.read(key0, n), *value_at = v.read(key0, n);
+      const long ld = k.stride();
+      if (bf16) {
+        pack_columns_bf16(key_at, ld, n, d, (uint32_t*)a);
+        if (backward) {
+          pack_columns_bf16(value_at, ld, n, d, (uint32_t*)b);
+          pack_rows_bf16(key_at, ld, n, d, dp, (uint32_t*)(key_rows + at));
+        } else {
+          pack_rows_bf16(value_at, ld, n, d, dp, (uint32_t*)b);
+        }
       } else {
-        pack_rows_bf16(v + key0 * ld, ld, n, d, dp, (uint32_t*)b);
-      }
-      if (keep) done[panel] = ALL;
-    } else if (!keep || done[panel] != ALL) {
-      pack_columns(k + key0 * ld, ld, n, d, a);
-      if (backward) {
-        pack_columns(v + key0 * ld, ld, n, d, b);
-        pack_rows(k + key0 * ld, ld, n, VL, d, dp, key_rows + at);
-      } else {
-        pack_rows(v + key0 * ld, ld, n, VL, d, dp, b);
+        pack_columns(key_at, ld, n, d, a);
+        if (backward) {
+          pack_columns(value_at, ld, n, d, b);
+          pack_rows(key_at, ld, n, VL, d, dp, key_rows + at);
+        } else {
+          pack_rows(value_at, ld, n, VL, d, dp, b);
+        }
       }
       if (keep) done[panel] = ALL;
     }
@@ -143,24 +192,23 @@ struct KeySource {
   ZT_INLINE const float* columns(long panel, long slot) {
     float* to = key_columns + (keep ? panel : slot) * VL * dp;
     if (keep && done[panel]) return to;
-    pack_columns(k + panel * VL * ld, ld, VL, d, to);
+    pack_columns(k.read(panel * VL, VL), k.stride(), VL, d, to);
     if (keep) done[panel] = KEYS;
     return to;
   }
-  ZT_INLINE void prefetch_keys(long key, long n) const { prefetch_far_rows(k + key * ld, ld, n, d); }
-  ZT_INLINE void prefetch_values(long key, long n) const { prefetch_far_rows(v + key * ld, ld, n, d); }
-  // The keys and values where they lie.
-  ZT_INLINE void point_at(long panel, Panel& out) const {
+  // The keys and values of a panel as rows, for block `slot` of ATTN_PANELS.
+  ZT_INLINE void point_at(long panel, long slot, Panel& out) const {
+    const long left = keys - panel * VL, n = left < VL ? left : (long)VL;
     out.key0 = panel * VL;
-    out.key_rows = k + out.key0 * ld;
-    out.value_rows = v + out.key0 * ld;
+    out.key_rows = k.read(out.key0, n, slot * VL);
+    out.value_rows = v.read(out.key0, n, slot * VL);
   }
   // Fills a block of panels; 0 at the end of the walk.
   ZT_INLINE long block(PanelWalk& walk, Panel* panels, bool direct) {
     long n = 0, index;
     int lo, hi;
     while (n < ATTN_PANELS && walk.next(index, lo, hi)) {
-      if (direct) point_at(index, panels[n]);
+      if (direct) point_at(index, n, panels[n]);
       else fetch(index, n, panels[n]);
       panels[n].lo = lo;
       panels[n].hi = hi;

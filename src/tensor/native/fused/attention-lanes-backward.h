@@ -172,11 +172,11 @@ struct LaneBackward {
           across[i] = words.across + at / 2 * words.dp;
         }
         back_block<uint32_t>(k, v, words.words, across, words.dp, runs, count, scale, q_pairs, g_pairs, p_words, t_words, dk,
-                             dv, source.ld);
+                             dv, source.k.ld);
       } else {
         const float *k[LANE_KEYS], *v[LANE_KEYS];
-        for (long i = 0; i < count; i++) k[i] = source.k + runs[i].key * source.ld, v[i] = source.v + runs[i].key * source.ld;
-        back_block<float>(k, v, source.ld, k, source.ld, runs, count, scale, q_rows, g_rows, s, t, dk, dv, source.ld);
+        for (long i = 0; i < count; i++) k[i] = source.k.read(runs[i].key, runs[i].count), v[i] = source.v.read(runs[i].key, runs[i].count);
+        back_block<float>(k, v, source.k.ld, k, source.k.ld, runs, count, scale, q_rows, g_rows, s, t, dk, dv, source.k.ld);
       }
     }
   }

@@ -151,13 +151,14 @@ struct LaneWords {
     for (long j = 0; j < words; j += VL) *(viu*)(o + j) = pairs_along(x + 2 * j, d - 2 * j);
   }
   ZT_BF16 void convert(const KeySource& source, long key, long n, long at) {
-    const float *k = source.k + key * source.ld, *v = source.v + key * source.ld, *both = backward ? k : v;
-    for (long i = 0; i < n; i++) along(k + i * source.ld, source.d, keys + (at + i) * words);
-    for (long i = 0; backward && i < n; i++) along(v + i * source.ld, source.d, values + (at + i) * words);
+    const long ld = source.k.stride();
+    const float *k = source.k.read(key, n), *v = source.v.read(key, n), *both = backward ? k : v;
+    for (long i = 0; i < n; i++) along(k + i * ld, source.d, keys + (at + i) * words);
+    for (long i = 0; backward && i < n; i++) along(v + i * ld, source.d, values + (at + i) * words);
     for (long i = 0; i < n; i += 2)
       for (long j = 0; j < dp; j += VL) {
-        const float* x = both + i * source.ld + j;
-        *(viu*)(across + (at + i) / 2 * dp + j) = pairs_across(x, i + 1 < n ? x + source.ld : 0, source.d - j);
+        const float* x = both + i * ld + j;
+        *(viu*)(across + (at + i) / 2 * dp + j) = pairs_across(x, i + 1 < n ? x + ld : 0, source.d - j);
       }
   }
 #else
@@ -274,7 +275,7 @@ struct LaneBlock {
   }
   // Adds the keys of the walk.
   void attend(const KeySource& source, PanelWalk& walk, float scale, const float* k_next, const float* v_next) {
-    next_k = k_next, next_v = v_next, ld = source.ld;
+    next_k = k_next, next_v = v_next, ld = source.k.ld;
     KeyRun runs[LANE_KEYS];
     while (long count = walk.runs(runs, LANE_KEYS)) {
       if (bf16) {
@@ -287,8 +288,11 @@ struct LaneBlock {
         attend_block(k, words.words, v, words.dp, runs, count, scale);
       } else {
         const float *k[LANE_KEYS], *v[LANE_KEYS];
-        for (long i = 0; i < count; i++) k[i] = source.k + runs[i].key * source.ld, v[i] = source.v + runs[i].key * source.ld;
-        attend_block(k, source.ld, v, source.ld, runs, count, scale);
+        for (long i = 0, n = 0; i < count; n += runs[i++].count) {
+          k[i] = source.k.read(runs[i].key, runs[i].count, n);
+          v[i] = source.v.read(runs[i].key, runs[i].count, n);
+        }
+        attend_block(k, source.k.stride(), v, source.v.stride(), runs, count, scale);
       }
     }
   }

@@ -41,6 +41,7 @@ struct Groups {
 // larger score displaces, so that ties go to the lower chunk. Without branches: a sorted list takes what it is given at the
 // place where it belongs. A score that is not a number is never picked. Picks come out ascending, unused places are -1.
 struct Router {
+  enum { AHEAD = 3 * ATTN_ROWS };  // means on their way from memory
   float* best;      // [panels of rows][top][VL], descending
   int32_t* order;   // the same, chunks
   float* columns;   // the queries, [panels of rows][d][VL]
@@ -52,30 +53,37 @@ struct Router {
     order = team.scratch<int32_t>(ATTN_ROWS * top);
     columns = team.scratch((size_t)ATTN_ROWS * a.dp);
   }
+  // Free places hold -infinity, which must lose against any score.
+  static ZT_INLINE vf shown(vf score) { return select(score < splat(-3.4e38f), splat(-3.4e38f), score); }
+  // Whoever has more keeps the place, the other goes on to the next.
+  static ZT_INLINE void settle(vf& score, vi& chunk, vf& best, vi& order) {
+    const vi beats = score > best, named = order;
+    const vf kept = best;
+    best = select(beats, score, kept);
+    order = beats ? chunk : named;
+    score = select(beats, kept, score);
+    chunk = beats ? named : chunk;
+  }
   // K places in registers; K = 0: `places` of them in memory.
   template <int K>
   static ZT_INLINE void insert(const float* const* s, long at, const int32_t* list, long n, vf* best, vi* order, long places) {
+    if (K == 0) {
+      for (long c = 0; c < n; c++) {
+        vf score = shown(load(s[c] + at));
+        if (!lane_bits(score > best[places - 1])) continue;
+        vi chunk = splat_i(list[c]);
+        for (long i = 0; i < places; i++) settle(score, chunk, best[i], order[i]);
+      }
+      return;
+    }
     vf kept[K ? K : 1];
     vi named[K ? K : 1];
     for (int i = 0; i < K; i++) kept[i] = best[i], named[i] = order[i];
-    vf* b = K ? kept : best;
-    vi* o = K ? named : order;
-    const long last = (K ? K : places) - 1;
     for (long c = 0; c < n; c++) {
-      vf score = load(s[c] + at);
-      // Free places hold -infinity, which must lose against any score.
-      score = select(score < splat(-3.4e38f), splat(-3.4e38f), score);
-      if (!lane_bits(score > b[last])) continue;
-      const vi chunk = splat_i(list[c]);
+      vf score = shown(load(s[c] + at));
+      vi chunk = splat_i(list[c]);
 #pragma GCC unroll 8
-      for (long i = last; i > 0; i--) {
-        const vi beats = score > b[i], beats_above = score > b[i - 1];
-        b[i] = select(beats, select(beats_above, b[i - 1], score), b[i]);
-        o[i] = beats ? (beats_above ? o[i - 1] : chunk) : o[i];
-      }
-      const vi beats = score > b[0];
-      b[0] = select(beats, score, b[0]);
-      o[0] = beats ? chunk : o[0];
+      for (int i = 0; i < K; i++) settle(score, chunk, kept[i], named[i]);
     }
     for (int i = 0; i < K; i++) best[i] = kept[i], order[i] = named[i];
   }
@@ -101,6 +109,9 @@ struct Router {
         for (long i = 0; i < n; i++) picks[r * top + i] = list[i];
       return;
     }
+    // With the means of the next head, which lie beside them and are probably read next.
+    auto fetch = [&](long i) { prefetch_far_rows(pooled + list[i] * ld, ld, 1, 2 * d); };
+    for (long i = 0; i < AHEAD && i < n; i++) fetch(i);
     const long panels = (rows + VL - 1) / VL;
     vf* b = (vf*)best;
     vi* o = (vi*)order;
@@ -115,7 +126,7 @@ struct Router {
       const long count = n - from < ATTN_ROWS ? n - from : (long)ATTN_ROWS;
       for (long c = 0; c < count; c++) {
         means[c] = pooled + list[from + c] * ld;
-        if (from + c + ATTN_ROWS < n) prefetch_far_rows(pooled + list[from + c + ATTN_ROWS] * ld, ld, 1, d);
+        if (from + c + AHEAD < n) fetch(from + c + AHEAD);
       }
       scores(means, count, of_rows, panels, false, d, 1, s);
       for (long p = 0; p < panels; p++) insert(s, p * VL, list + from, count, b + p * top, o + p * top);

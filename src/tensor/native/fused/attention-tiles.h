@@ -136,8 +136,9 @@ static void scores(const In* const* q, long rows, const Panel* panels, long coun
   for (; r < rows; r++) score_rows<1>(q + r, panels, count, of_values, d, scale, s + r);
 }
 
-// The scores of one row with keys where they lie in memory (d a multiple of VL): cheaper than packing for a few rows.
-static ZT_INLINE vf direct_scores(const float* q, const float* k, long ld, long d, int lo, int hi) {
+// The scores of one row with keys as they are stored (d a multiple of VL): cheaper than packing for a few rows.
+template <typename Stored>
+static ZT_INLINE vf direct_scores(const float* q, const Stored* k, long ld, long d, int lo, int hi) {
   vf r[VL];
   if (hi - lo < VL) {
     for (int i = 0; i < VL; i++) {
@@ -216,15 +217,15 @@ static void mix(const In* const* p, long rows, const Panel* panels, long count, 
 
 // The same for n values (n even) that follow each other and one or two rows, whose chains would wait for themselves: even
 // and odd keys are summed apart.
-template <int R, int N>
-static ZT_INLINE void mix_few_tile(float* const* p, const float* values, long n, long stride, long col, float* const* o) {
+template <int R, int N, typename Stored>
+static ZT_INLINE void mix_few_tile(float* const* p, const Stored* values, long n, long stride, long col, float* const* o) {
   vf even[R][N], odd[R][N];
 #pragma GCC unroll 2
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 2
     for (int i = 0; i < N; i++) even[r][i] = load(o[r] + col + i * VL), odd[r][i] = splat(0.0f);
   for (long j = 0; j < n; j += 2) {
-    const float *v = values + j * stride + col, *w = v + stride;
+    const Stored *v = values + j * stride + col, *w = v + stride;
 #pragma GCC unroll 2
     for (int r = 0; r < R; r++) {
       const vf a = splat(p[r][j]), b = splat(p[r][j + 1]);
@@ -240,8 +241,8 @@ static ZT_INLINE void mix_few_tile(float* const* p, const float* values, long n,
 #pragma GCC unroll 2
     for (int i = 0; i < N; i++) store(o[r] + col + i * VL, even[r][i] + odd[r][i]);
 }
-template <int R>
-static void mix_few(float* const* p, const float* values, long n, long dp, long stride, float* const* o) {
+template <int R, typename Stored>
+static void mix_few(float* const* p, const Stored* values, long n, long dp, long stride, float* const* o) {
   long col = 0;
   for (; col + 2 * VL <= dp; col += 2 * VL) mix_few_tile<R, 2>(p, values, n, stride, col, o);
   for (; col < dp; col += VL) mix_few_tile<R, 1>(p, values, n, stride, col, o);

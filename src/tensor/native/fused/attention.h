@@ -25,7 +25,7 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
       for (long i = 0; i < n; i++)
         for (long j = 0; j < count; j++) {
           const Panel& at = panels[j];
-          store(s[i] + j * VL, direct_scores(q[i], at.key_rows, source.ld, source.d, at.lo, at.hi) * splat(scale));
+          store(s[i] + j * VL, direct_scores(q[i], at.key_rows, source.k.stride(), source.d, at.lo, at.hi) * splat(scale));
         }
     } else if (bf16) {
       scores(words, n, panels, count, false, source.d, scale, s);
@@ -59,22 +59,25 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
       if (bf16) words_along(p, count * VL, (uint32_t*)p);
     }
     if (bf16) mix((const uint32_t* const*)s, n, panels, count, false, source.dp, source.dp, alpha, o);
-    else mix(s, n, panels, count, false, source.dp, direct ? source.ld : source.dp, alpha, o);
+    else mix(s, n, panels, count, false, source.dp, direct ? source.v.stride() : source.dp, alpha, o);
   }
 }
 
 // AttentionShape (13 values), q, k, v, pooled, pooled rows per batch row, o, lse, selection, counts, gate; the last four
-// may be null. gate: queries to route by, in place of q. selection: int32 [B, heads, queries, top]; counts: [B, heads, query chunks, key chunks].
+// may be null. gate: queries to route by, in place of q. The last value:
+// whether k and v are bf16. selection: int32 [B, heads, queries, top]; counts: [B, heads, query chunks, key chunks].
 static void attention(const double* x, Team& team) {
   AttentionShape a;
   a.read(x);
-  const float *q = ptr<const float>(x[13]), *k = ptr<const float>(x[14]), *v = ptr<const float>(x[15]);
+  const float* q = ptr<const float>(x[13]);
+  const void *k = ptr<const void>(x[14]), *v = ptr<const void>(x[15]);
   const float* pooled = ptr<const float>(x[16]);
   const long pooled_rows = (long)x[17];
   float *o = ptr<float>(x[18]), *lse = ptr<float>(x[19]);
   int32_t* selection = ptr<int32_t>(x[20]);
   float* counts = ptr<float>(x[21]);
   const float* gate = ptr<const float>(x[22]);
+  const bool stored_in_bf16 = x[23] != 0;
 
   const long chunks = a.queries / a.query_chunk, per = (a.query_chunk + ATTN_ROWS - 1) / ATTN_ROWS;
   // Units of a (batch row, head): blocks of rows, whole chunks while counting.
@@ -113,7 +116,7 @@ static void attention(const double* x, Team& team) {
   ChosenChunks chosen;
   const bool side_by_side = ChosenChunks::serves(a);
   if (side_by_side) chosen.open(team, a);
-  source.open(team, a.keys, a.d, a.dp, a.width, false, bf16);
+  source.open(team, a, false, stored_in_bf16);
   int some[ATTN_ROWS];
 
   // Packing a chunk pays when several rows share it, sooner where later query chunks will find it packed.
@@ -122,7 +125,7 @@ static void attention(const double* x, Team& team) {
   for (long item = from; item < to; item++) {
     const long bh = item / parts, part = item % parts, b = bh / a.heads, h = bh % a.heads;
     if (bh != current) {
-      source.point(k + b * a.capacity * a.width + h * a.d, v + b * a.capacity * a.width + h * a.d);
+      source.point(k, v, b * a.capacity * a.width + h * a.d);
       if (bf16) lanes.words.forget(a.keys);
       current = bh;
     }
@@ -152,7 +155,8 @@ static void attention(const double* x, Team& team) {
       // What comes next is on its way meanwhile: the rows of a head lie too far apart to be fetched unasked.
       const bool ahead = u == last - 1 && bh + 1 < (to - 1) / parts + 1;
       const long next = ((bh + 1) / a.heads * a.capacity * a.heads + (bh + 1) % a.heads) * a.d;
-      lanes.attend(source, walk, a.scale, ahead ? k + next : 0, ahead ? v + next : 0);
+      const bool fetches = ahead && !stored_in_bf16;
+      lanes.attend(source, walk, a.scale, fetches ? (const float*)k + next : 0, fetches ? (const float*)v + next : 0);
       lane_rows(lanes.o, n, a.d, block.o);
       for (long i = 0; i < n; i++) block.m[i] = lanes.m[i], block.l[i] = lanes.l[i];
       if (a.top > 0) {
@@ -166,8 +170,8 @@ static void attention(const double* x, Team& team) {
           long after = j + 1;
           while (after < count && groups.head[list[after]] < 0) after++;
           if (after < count) {
-            source.prefetch_keys(list[after] * a.key_chunk, a.key_chunk);
-            source.prefetch_values(list[after] * a.key_chunk, a.key_chunk);
+            source.k.prefetch(list[after] * a.key_chunk, a.key_chunk);
+            source.v.prefetch(list[after] * a.key_chunk, a.key_chunk);
           }
           const long m = groups.take(list[j], a.top, some);
           if (c) c[list[j]] += (float)m;

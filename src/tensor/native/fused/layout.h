@@ -1,5 +1,6 @@
 // Moves of whole rows: key/value caches, mean keys, patches.
 #pragma once
+#include "../bf16.h"
 #include "lanes.h"
 
 namespace ZT_NS {
@@ -16,6 +17,31 @@ static void append_cache(const double* x, Team& team) {
     const float* p = kv + i * d;
     for_lanes(d, [&](long j, long w) { store_n(o + j, load_n(p + j, w), w); });
   }
+}
+
+// numbers (even), floats, bf16
+static void pack_bf16(const double* x, Team& team) {
+  const long n = (long)x[0];
+  const float* in = ptr<const float>(x[1]);
+  uint16_t* out = ptr<uint16_t>(x[2]);
+  long from, to;
+  team.range(n, from, to, VL);
+  for (; from + VL <= to; from += VL) store(out + from, load(in + from));
+  if (from < to) {
+    uint16_t all[VL];
+    store(all, load_part(in + from, to - from));
+    for (long i = 0; from + i < to; i++) out[from + i] = all[i];
+  }
+}
+// numbers (even), bf16, floats
+static void unpack_bf16(const double* x, Team& team) {
+  const long n = (long)x[0];
+  const uint16_t* in = ptr<const uint16_t>(x[1]);
+  float* out = ptr<float>(x[2]);
+  long from, to;
+  team.range(n, from, to, VL);
+  for (; from + VL <= to; from += VL) store(out + from, load(in + from));
+  if (from < to) store_part(out + from, load_part(in + from, to - from), to - from);
 }
 
 // tensors, sources, runs, [runs, 4] (source, its first slot, first slot of the target, slots), then per tensor: floats of a
@@ -83,4 +109,4 @@ static void patches(const double* x, Team& team) {
 
 }  // namespace ZT_NS
 
-#define ZT_FUSED_LAYOUT_OPS(X) X(append_cache) X(collect_rows) X(pool_keys) X(pool_keys_grad) X(patches)
+#define ZT_FUSED_LAYOUT_OPS(X) X(append_cache) X(pack_bf16) X(unpack_bf16) X(collect_rows) X(pool_keys) X(pool_keys_grad) X(patches)
