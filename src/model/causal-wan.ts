@@ -39,8 +39,9 @@ export interface HistoryOptions {
   /** Write a finished chunk's keys in the next chunk's first pass; false writes them in a pass of their own. */
   readonly mergeWrites?: boolean | undefined;
   /**
-   * How the keys and values of finished chunks are kept. Default float32; bf16 takes half the memory, and rounds each of
-   * their numbers by at most 2^-9 of it.
+   * How the cache keeps keys and values, those of the chunk in work too. Default float32; bf16 takes half the memory and
+   * rounds each number by at most 2^-8 of it (keys twice with `maxDistance`, as they are kept before and after rotation).
+   * Gradients through a history need float32.
    */
   readonly cachePrecision?: Precision | undefined;
 }

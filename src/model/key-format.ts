@@ -1,6 +1,6 @@
 /**
- * How a cache keeps keys and values. Mean keys, which routing reads, are float32 in every format: they are few, and what is
- * chosen should not depend on rounding more than it must.
+ * How a cache keeps keys and values. Mean keys, which routing reads, are float32 in every format: they are few. They are
+ * taken before keys are rounded, but for those that are turned later, which were kept rounded.
  */
 import type { Precision } from "../tensor/device.ts";
 import { packBf16, unpackBf16 } from "../tensor/ops/packed-bf16.ts";

@@ -12,6 +12,7 @@
  * attention reads one contiguous range and nothing is concatenated. Chunks that the policy can never see again are
  * dropped when the buffer is full, so a window costs constant memory. Keys and values are stored in the shape's format.
  */
+import type { Precision } from "../tensor/device.ts";
 import { type CollectedRow, collectRows, poolKeys, type RowSource } from "../tensor/ops/cache.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { HistoryPolicy } from "./history-policy.ts";
@@ -43,6 +44,7 @@ interface KvBuffer {
 /** A prefix of a buffer. Writing goes through `reserve`, which copies first unless this is the longest prefix. */
 export interface KvCache {
   readonly batch: number;
+  readonly precision: Precision;
   /** Chunk number of every slot, ascending; old ones may be missing. */
   readonly slots: readonly number[];
   readonly bytes: number;
@@ -132,6 +134,7 @@ function prefix(
 
   const self: KvCache = Object.freeze({
     batch,
+    precision: shape.format.precision,
     get slots() {
       return slots;
     },

@@ -93,6 +93,12 @@ function historyOf(cache: KvCache, initial: readonly PendingChunk[], write: Writ
           `Cannot join histories as they must have the same number of chunks: got ${numChunks()} and ${odd.numChunks}. Join those of one length.`,
         );
       }
+      const other = parts.find((part) => part.cache.precision !== cache.precision);
+      if (other) {
+        throw new RangeError(
+          `Cannot join histories as they must keep keys in one precision: got ${cache.precision} and ${other.cache.precision}. Give all the same cachePrecision.`,
+        );
+      }
       // Where the newest chunk of one is written already, it is written for all.
       const left = Math.min(...parts.map((part) => part.pending.length));
       for (const part of parts) write(part, left);

@@ -45,7 +45,7 @@ export async function saveModel(
 }
 
 export interface LoadModelOptions
-  extends Pick<CausalWanOptions, "history" | "recorder" | "maxDistance" | "mergeWrites"> {
+  extends Pick<CausalWanOptions, "history" | "recorder" | "maxDistance" | "mergeWrites" | "cachePrecision"> {
   /** For files without our metadata: whose weights they are. */
   readonly preset?: PresetName;
   readonly textEncoder?: TextEncoder;

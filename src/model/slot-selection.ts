@@ -44,7 +44,7 @@ function selectionOf(
   });
   const made: ChunkSelection[] = [];
   return (from) => {
-    made[from] ??= Object.freeze(shown(lists.slice(from), policy.topK));
+    made[from] ??= shown(lists.slice(from), policy.topK);
     return made[from];
   };
 }
@@ -54,6 +54,7 @@ function shown(
   topK: number,
 ): ChunkSelection {
   const visible = Object.freeze(lists.map((list) => list.visible));
-  if (!lists.some(({ candidates }) => candidates.length > 0)) return { visible };
-  return { visible, route: { topK, candidates: Object.freeze(lists.map((list) => list.candidates)) } };
+  if (!lists.some(({ candidates }) => candidates.length > 0)) return Object.freeze({ visible });
+  const candidates = Object.freeze(lists.map((list) => list.candidates));
+  return Object.freeze({ visible, route: Object.freeze({ topK, candidates }) });
 }

@@ -156,6 +156,16 @@ test("histories of different lengths are not joined", () => {
   );
 });
 
+test("histories of different precisions are not joined", () => {
+  const model = tinyModel();
+  const clip = clipOf(model, 3);
+  const rounded = model.withHistory(model.historyPolicy, { cachePrecision: "bf16" });
+  const [a, b] = [model, rounded].map((one) => grown(one, clip, [0], 2, { isSettled: true }));
+  expect(() => a!.join!([b!])).toThrow(
+    "Cannot join histories as they must keep keys in one precision: got float32 and bf16. Give all the same cachePrecision.",
+  );
+});
+
 test("a gathered history holds the chunks in use and room for two more, and goes on bit for bit", () => {
   const model = tinyModel({ history: dense() });
   const clip = clipOf(model, 6);

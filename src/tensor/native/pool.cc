@@ -29,12 +29,12 @@ void relax() {
 }
 
 // Who waits spins for a microsecond or two, then offers its core at each look, because on a busy machine others may be
-// waiting for the very core that spins, and last it sleeps. To offer costs .2 us where nobody wants the core; to be woken
-// costs both sides 5 to 50.
+// waiting for the very core that spins, and last it sleeps. To offer takes .2 to .5 us where nobody wants the core; to be
+// woken takes 5 to 50 on both sides.
 enum {
   SPINS = 100,
   TEAM_LOOKS = 500,     // a team member is never far behind
-  WORKER_LOOKS = 1000,  // between ops, about 300 us: JavaScript takes less from one that is shared to the next
+  WORKER_LOOKS = 1000,  // between ops, 200 to 500 us: JavaScript takes less from one that is shared to the next
 };
 void pass_time(int look) {
   if (look < SPINS) relax();
@@ -231,7 +231,7 @@ void pool_run(const OpEntry& entry, const double* args, int threads, double work
     alone.common = reserve(ZT_COMMON_BYTES);
   }
   // About how long one thread takes, at 100 operations per ns: below, the others are not worth telling (4 us), waking (40
-  // us), or waiting for (20 us).
+  // us), or waiting for (15 us).
   const double least = entry.splits ? 4e5 : 2e6, waking = 4e6, part = 1.5e6;
   if (threads > 1 && work >= least) {
     Pool* p = pool();

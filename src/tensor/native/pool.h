@@ -1,4 +1,4 @@
-// The thread pool of the addon: workers spin shortly after an op, then sleep.
+// The thread pool of the addon: workers look for the next op for a while, offering their core, then sleep.
 #pragma once
 #include "team.h"
 

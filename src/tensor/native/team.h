@@ -15,7 +15,7 @@ struct alignas(64) Barrier {
   int ticket;  // items of the running loop that have been given out
 };
 
-// Waits on a full team; the native pool gives its own (spin, then yield), wasm another (spin, then futex).
+// Waits on a full team; the native pool gives its own (spin, yield, then sleep), wasm another (spin, then futex).
 typedef void (*WaitFn)(int* word, int value);
 
 struct Team {

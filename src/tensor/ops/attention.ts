@@ -60,7 +60,7 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): C
     k.shape[0] === batch &&
     k.shape[2] === stored &&
     k.shape.every((n, i) => n === v.shape[i]), () =>
-    `Cannot attend as k and v must both be [${batch}, tokens, ${width}], or [${batch}, tokens, ${width! / 2}] int32 from packBf16: got ${k.dtype} [${k.shape}] and ${v.dtype} [${v.shape}].`);
+    `Cannot attend as k and v must both be float32 [${batch}, tokens, ${width}], or int32 [${batch}, tokens, ${width! / 2}] from packBf16: got ${k.dtype} [${k.shape}] and ${v.dtype} [${v.shape}].`);
   require(!isPackedBf16(k) || !isRecording(), () =>
     "Cannot attend to keys in bf16 while a gradient is recorded as rounding has none. Keep what is trained in float32.");
   const keyTokens = options.keyTokens ?? k.shape[1]!;

@@ -87,13 +87,16 @@ export function collectRowsComposition(
  * and room behind them, whose content is undefined.
  * @param capacity slots of a row of the result
  * @returns per tensor of a source [rows, capacity n, ...]
- * @throws RangeError for a row or slot that is not there, or more slots than fit
+ * @throws RangeError for sources of different kinds, a row or slot that is not there, or more slots than fit
  */
 export function collectRows(
   sources: readonly RowSource[],
   rows: readonly CollectedRow[],
   capacity: number,
 ): Tensor[] {
+  const odd = sources.find((source) => !isAlike(sources[0]!, source));
+  require(!odd, () =>
+    `Cannot collect rows of different kinds as a slot must be the same in every source: got [${kindOf(sources[0]!)}] and [${kindOf(odd!)}]. Join caches of one model and one precision.`);
   for (const { source, row } of rows) {
     const { tensors, slots, runs } = sources[source]!;
     const batch = tensors[0]?.shape[0] ?? 0;
@@ -110,6 +113,20 @@ export function collectRows(
   // The tensors are in the sources: to name each as an input would cost more than to copy it.
   return runFused("Fused.CollectRows", {}, { sources, rows, capacity });
 }
+
+/** Whether slots of both hold as many numbers of the same types. */
+function isAlike(a: RowSource, b: RowSource): boolean {
+  return (
+    a.tensors.length === b.tensors.length &&
+    a.tensors.every((tensor, i) => {
+      const other = b.tensors[i]!;
+      return tensor.dtype === other.dtype && slotWidth(tensor, a.slots) === slotWidth(other, b.slots);
+    })
+  );
+}
+
+const kindOf = ({ tensors, slots }: RowSource): string =>
+  tensors.map((tensor) => `${slotWidth(tensor, slots)} ${tensor.dtype}`).join(", ");
 
 /** Where the slots of each source begin when all lie one behind the other; last, their number. */
 function startsOf(sources: readonly RowSource[]): number[] {

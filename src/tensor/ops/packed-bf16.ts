@@ -39,7 +39,7 @@ export function unpackBf16Composition(words: Tensor): Tensor {
 const packedShape = (shape: readonly number[]): number[] => [...shape.slice(0, -1), shape.at(-1)! / 2];
 const unpackedShape = (shape: readonly number[]): number[] => [...shape.slice(0, -1), shape.at(-1)! * 2];
 
-/** Whether a tensor holds numbers packed by `packBf16`. */
+/** Whether a tensor is taken to be packed: nothing else that keys could be is int32. */
 export const isPackedBf16 = ({ dtype }: TensorInfo): boolean => dtype === "int32";
 
 function requireNoTape(action: string): void {

@@ -113,6 +113,33 @@ describe.each(["cpu", "native", "wasm"] as const)("attention on %s", (device) =>
     }
   });
 
+  it.each([
+    [2, [1, 1, 2], [0, 2]],
+    [2, [1, 1, 2, 2, 3], [2, 4]],
+    [3, [5, 1, 1, 1, 7, 1, 6], [0, 4, 6]],
+    [9, [1, 1, 1, 1, 1, 1, 1, 1, 1, 2], [0, 1, 2, 3, 4, 5, 6, 7, 9]],
+  ])("keeps the lower of equal chunks when a better one comes: top %i of %j", (topK, scores, picked) => {
+    // One number a head: the score of a chunk is that of its keys.
+    const k = tf.tensor3d(
+      [...scores, 0].flatMap((score) => [score, score]),
+      [1, 2 * scores.length + 2, 1],
+    );
+    let counts: readonly number[] = [];
+    attention(tf.ones([1, 2, 1]), k, k, {
+      heads: 1,
+      chunkTokens: 2,
+      visible: [[scores.length]],
+      route: {
+        topK,
+        candidates: [[...scores.keys()]],
+        onCounts: (c) => {
+          counts = [...c.dataSync()];
+        },
+      },
+    });
+    expect([...counts.keys()].filter((chunk) => counts[chunk] === 2)).toEqual(picked);
+  });
+
   it("breaks ties by the lowest chunk and never picks more than topK", () => {
     // Four equal chunks of history: every gate score is the same to the last bit.
     const k = tf.concat(

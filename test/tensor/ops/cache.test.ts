@@ -139,6 +139,17 @@ describe.each(["cpu", "native", "wasm"] as const)("collectRows on %s", (device) 
     expect([...gradient.dataSync()]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1]);
   });
 
+  it("refuses sources whose slots differ", () => {
+    const [a, b] = sources() as [RowSource, RowSource];
+    const packed = { ...b, tensors: [b.tensors[0]!.cast("int32"), b.tensors[1]!] };
+    expect(() => collectRows([a, packed], chosen, 5)).toThrow(
+      "Cannot collect rows of different kinds as a slot must be the same in every source: got [10 float32, 7 float32] and [10 int32, 7 float32]. Join caches of one model and one precision.",
+    );
+    expect(() => collectRows([a, { ...b, tensors: b.tensors.slice(1) }], chosen, 5)).toThrow(
+      "and [7 float32]",
+    );
+  });
+
   it("refuses rows and slots that are not there, and more than fits", () => {
     const [a] = sources() as [RowSource];
     const one = (row: number) => [{ source: 0, row }];

@@ -154,7 +154,7 @@ describe.each(["cpu", "native", "wasm"] as const)("attention to packed keys on %
   it("refuses mixed and misshapen keys, and gradients", () => {
     const [x, packed] = [normal([1, 4, 8], 1), packBf16(normal([1, 4, 8], 2))];
     expect(() => attention(x, packed, x, { heads: 2 })).toThrow(
-      "Cannot attend as k and v must both be [1, tokens, 8], or [1, tokens, 4] int32 from packBf16: got int32 [1,4,4] and float32 [1,4,8].",
+      "Cannot attend as k and v must both be float32 [1, tokens, 8], or int32 [1, tokens, 4] from packBf16: got int32 [1,4,4] and float32 [1,4,8].",
     );
     expect(() => attention(x, x.cast("int32"), x.cast("int32"), { heads: 2 })).toThrow("got int32 [1,4,8]");
     expect(() => tf.grad((q: Tensor) => attention(q, packed, packed, { heads: 2 }).sum())(x)).toThrow(

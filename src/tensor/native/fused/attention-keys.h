@@ -83,24 +83,25 @@ struct StoredRows {
   enum { SLOTS = ATTN_PANELS * VL };
   const float* floats = 0;
   const uint16_t* shorts = 0;
+  bool in_bf16 = false;
   long ld = 0;  // numbers from one stored row to the next
   long d = 0, dp = 0;
   float* room = 0;
 
-  ZT_INLINE void open(Team& team, const AttentionShape& a, bool in_bf16) {
-    d = a.d, dp = a.dp, ld = a.width;
+  ZT_INLINE void open(Team& team, const AttentionShape& a, bool stored_in_bf16) {
+    d = a.d, dp = a.dp, ld = a.width, in_bf16 = stored_in_bf16;
     if (in_bf16) room = team.scratch((size_t)SLOTS * dp);
   }
   // All rows of all heads lie at `at`.
   ZT_INLINE void point(const void* at, long first) {
-    if (room) shorts = (const uint16_t*)at + first;
+    if (in_bf16) shorts = (const uint16_t*)at + first;
     else floats = (const float*)at + first;
   }
   // Numbers between rows that `read` returns.
-  ZT_INLINE long stride() const { return room ? dp : ld; }
+  ZT_INLINE long stride() const { return in_bf16 ? dp : ld; }
   // n rows from `row` on; in bf16 they stay until others are read into these slots.
   ZT_INLINE const float* read(long row, long n, long slot = 0) const {
-    if (!room) return floats + row * ld;
+    if (!in_bf16) return floats + row * ld;
     float* out = room + slot * dp;
     for (long i = 0; i < n; i++) {
       const uint16_t* in = shorts + (row + i) * ld;
@@ -111,11 +112,11 @@ struct StoredRows {
   // f(the rows from `row` on as they are stored, numbers between them)
   template <typename F>
   ZT_INLINE void where_stored(long row, F f) const {
-    if (room) f(shorts + row * ld, ld);
+    if (in_bf16) f(shorts + row * ld, ld);
     else f(floats + row * ld, ld);
   }
   ZT_INLINE void prefetch(long row, long n) const {
-    if (!room) return prefetch_far_rows(floats + row * ld, ld, n, d);
+    if (!in_bf16) return prefetch_far_rows(floats + row * ld, ld, n, d);
     for (long i = 0; i < n; i++)
       for (long j = 0; j < d; j += 32) __builtin_prefetch(shorts + (row + i) * ld + j, 0, 2);
   }

@@ -175,7 +175,10 @@ struct LaneBackward {
                              dv, source.k.ld);
       } else {
         const float *k[LANE_KEYS], *v[LANE_KEYS];
-        for (long i = 0; i < count; i++) k[i] = source.k.read(runs[i].key, runs[i].count), v[i] = source.v.read(runs[i].key, runs[i].count);
+        for (long i = 0; i < count; i++) {
+          k[i] = source.k.read(runs[i].key, runs[i].count);
+          v[i] = source.v.read(runs[i].key, runs[i].count);
+        }
         back_block<float>(k, v, source.k.ld, k, source.k.ld, runs, count, scale, q_rows, g_rows, s, t, dk, dv, source.k.ld);
       }
     }

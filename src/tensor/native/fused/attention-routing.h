@@ -38,8 +38,9 @@ struct Groups {
 };
 
 // Top-k candidates of a block of rows, rows as lanes: chunks are scored and inserted in ascending order, and only a strictly
-// larger score displaces, so that ties go to the lower chunk. Without branches: a sorted list takes what it is given at the
-// place where it belongs. A score that is not a number is never picked. Picks come out ascending, unused places are -1.
+// larger score displaces, so that ties go to the lower chunk. A sorted list takes what it is given at the place where it
+// belongs, without branches but for lists too long for registers. A score that is not a number is never picked. Picks come
+// out ascending, unused places are -1.
 struct Router {
   enum { AHEAD = 3 * ATTN_ROWS };  // means on their way from memory
   float* best;      // [panels of rows][top][VL], descending
@@ -55,9 +56,10 @@ struct Router {
   }
   // Free places hold -infinity, which must lose against any score.
   static ZT_INLINE vf shown(vf score) { return select(score < splat(-3.4e38f), splat(-3.4e38f), score); }
-  // Whoever has more keeps the place, the other goes on to the next.
-  static ZT_INLINE void settle(vf& score, vi& chunk, vf& best, vi& order) {
-    const vi beats = score > best, named = order;
+  // Where `given` beats a place, and so all behind it, that takes what comes from the one before: `given` itself, or what it
+  // has driven out there.
+  static ZT_INLINE void settle(vf given, vf& score, vi& chunk, vf& best, vi& order) {
+    const vi beats = given > best, named = order;
     const vf kept = best;
     best = select(beats, score, kept);
     order = beats ? chunk : named;
@@ -69,10 +71,11 @@ struct Router {
   static ZT_INLINE void insert(const float* const* s, long at, const int32_t* list, long n, vf* best, vi* order, long places) {
     if (K == 0) {
       for (long c = 0; c < n; c++) {
-        vf score = shown(load(s[c] + at));
-        if (!lane_bits(score > best[places - 1])) continue;
+        const vf given = shown(load(s[c] + at));
+        if (!lane_bits(given > best[places - 1])) continue;
+        vf score = given;
         vi chunk = splat_i(list[c]);
-        for (long i = 0; i < places; i++) settle(score, chunk, best[i], order[i]);
+        for (long i = 0; i < places; i++) settle(given, score, chunk, best[i], order[i]);
       }
       return;
     }
@@ -80,10 +83,11 @@ struct Router {
     vi named[K ? K : 1];
     for (int i = 0; i < K; i++) kept[i] = best[i], named[i] = order[i];
     for (long c = 0; c < n; c++) {
-      vf score = shown(load(s[c] + at));
+      const vf given = shown(load(s[c] + at));
+      vf score = given;
       vi chunk = splat_i(list[c]);
 #pragma GCC unroll 8
-      for (int i = 0; i < K; i++) settle(score, chunk, kept[i], named[i]);
+      for (int i = 0; i < K; i++) settle(given, score, chunk, kept[i], named[i]);
     }
     for (int i = 0; i < K; i++) best[i] = kept[i], order[i] = named[i];
   }

@@ -63,9 +63,9 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
   }
 }
 
-// AttentionShape (13 values), q, k, v, pooled, pooled rows per batch row, o, lse, selection, counts, gate; the last four
-// may be null. gate: queries to route by, in place of q. The last value:
-// whether k and v are bf16. selection: int32 [B, heads, queries, top]; counts: [B, heads, query chunks, key chunks].
+// AttentionShape (13 values), q, k, v, pooled, pooled rows per batch row, o, lse, selection, counts, gate, whether k and v
+// are stored in bf16; lse, selection, counts and gate may be null. gate: queries to route by, in place of q. selection: int32
+// [B, heads, queries, top]; counts: [B, heads, query chunks, key chunks].
 static void attention(const double* x, Team& team) {
   AttentionShape a;
   a.read(x);
