@@ -17,7 +17,8 @@ function splitHeads(x: Tensor, heads: number): Tensor {
 }
 
 /**
- * As `attention` with `route` (keys and values may be packed too), but the gate is unrotated.q . mean(unrotated.k of the chunk), or `route.pooledKeys`.
+ * As `attention` with `route` (keys and values may be packed too), but the gate is unrotated.q . mean(unrotated.k of the
+ * chunk), or `route.pooledKeys`.
  * @param unrotated q [B, Sq, D] and k [B, Sk, D] before rotation
  */
 export function preRopeAttention(
