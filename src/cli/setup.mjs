@@ -13,6 +13,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   accessSync,
+  chmodSync,
   constants,
   existsSync,
   mkdirSync,
@@ -147,6 +148,9 @@ function compileTypeScript() {
         : "Cannot build as the sources do not compile (errors above).",
     );
   }
+  // npx makes commands executable when it first meets a folder, and never again: a new build must be so by itself.
+  const { bin = {} } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  for (const command of Object.values(bin)) chmodSync(join(root, command), 0o755);
   const bundler = join(root, "dist", "src", "lab", "report", "build-bundle.js");
   if (existsSync(bundler)) {
     const bundle = run(process.execPath, [bundler]);

@@ -3,7 +3,16 @@
  * cut-short install, a deleted package, an old Node, a full disk or a read-only folder does, and what the next run makes of it.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -21,7 +30,7 @@ function miniature(name: string): string {
   mkdirSync(join(root, "compiler", "bin"), { recursive: true });
   cpSync(join(packageRoot, "src", "cli", "setup.mjs"), join(root, "src", "cli", "setup.mjs"));
   const compiler = { name: "typescript", version: "6.0.3" };
-  const own = { name: "miniature", version: "1.0.0", type: "module" };
+  const own = { name: "miniature", version: "1.0.0", type: "module", bin: { miniature: "dist/made.js" } };
   const dependencies = { typescript: "file:compiler" };
   const write = (path: string, value: unknown) => writeFileSync(join(root, path), JSON.stringify(value));
   write("package.json", { ...own, dependencies });
@@ -68,6 +77,16 @@ describe("set-up", () => {
     writeFileSync(join(root, "src", "index.ts"), "export const x = 1;\n");
     expect(setUp(root).stderr).toBe("zoetrope setup: building TypeScript ...\n");
     expect(existsSync(join(root, "dist", "left.js"))).toBe(false);
+  });
+
+  it("leaves commands executable after every build, as npx sees to that only once", () => {
+    const root = miniature("commands");
+    const isExecutable = () => (statSync(join(root, "dist", "made.js")).mode & 0o111) === 0o111;
+    setUp(root);
+    expect(isExecutable()).toBe(true);
+    writeFileSync(join(root, "src", "index.ts"), "export const x = 2;\n");
+    setUp(root);
+    expect(isExecutable()).toBe(true);
   });
 
   it("repeats what was cut short: no stamp, or a package that is gone", () => {
