@@ -1,7 +1,7 @@
 /**
  * What the chunks of a pass over a cache see: the finished chunks that the policy shows them, by the slots that they lie in,
- * and themselves. The steps of a chunk ask the same again, in every layer, so the last answer is kept; it is frozen, so
- * that attention knows it again by identity and a long history costs a step nothing.
+ * and themselves. The steps of a chunk ask the same again, in every layer, so the last answer is kept; it is frozen, as
+ * all of them share it.
  */
 import type { ChunkSelection } from "./dual-sequence.ts";
 import type { HistoryPolicy } from "./history-policy.ts";

@@ -19,8 +19,6 @@ export interface AttentionLists {
 interface KnownLists extends AttentionLists {
   /** The largest chunk of all lists, -1 if they are empty. */
   readonly lastChunk: number;
-  /** What they were made of, if nobody can change it. */
-  readonly frozen: { readonly visible: ChunkLists; readonly candidates: ChunkLists | undefined } | undefined;
 }
 
 let known: KnownLists | undefined;
@@ -43,7 +41,8 @@ export function attentionLists(
     known !== undefined &&
     known.lastChunk < keyChunks &&
     visible.length === queryChunks &&
-    isKnown(known, visible, candidates)
+    isSame(known.visible, visible) &&
+    isSame(known.candidates, candidates)
   ) {
     return known;
   }
@@ -59,18 +58,8 @@ export function attentionLists(
     candidates: candidates ? flatten(candidates) : null,
     mostCandidates: (candidates ?? []).reduce((most, list) => Math.max(most, list.length), 0),
     lastChunk,
-    frozen: isFrozen(visible) && (!candidates || isFrozen(candidates)) ? { visible, candidates } : undefined,
   };
   return known;
-}
-
-function isKnown({ frozen, ...flat }: KnownLists, visible: ChunkLists, candidates: ChunkLists | undefined) {
-  if (frozen?.visible === visible && frozen.candidates === candidates) return true;
-  return isSame(flat.visible, visible) && isSame(flat.candidates, candidates);
-}
-
-function isFrozen(lists: ChunkLists): boolean {
-  return Object.isFrozen(lists) && lists.every((list) => Object.isFrozen(list));
 }
 
 function isSame(flat: FlatLists | null, lists: ChunkLists | undefined): boolean {

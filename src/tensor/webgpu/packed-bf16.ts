@@ -1,4 +1,5 @@
 /** bf16 words in WGSL: `Fused.PackBf16`, `Fused.UnpackBf16` of `ops/packed-bf16.ts`. */
+import { packedShape, unpackedShape } from "../ops/packed-bf16.ts";
 import { defineShader } from "./define.ts";
 import { program } from "./program.ts";
 
@@ -25,20 +26,18 @@ const UNPACK = `
   }`;
 
 export function registerPackedBf16(): void {
-  defineShader<"x">("Fused.PackBf16", (backend, { x }) => {
-    const outputShape = [...x.shape.slice(0, -1), x.shape.at(-1)! / 2];
-    return backend.runWebGPUProgram(
-      program({ key: "pack bf16", variables: ["x"], outputShape, code: PACK }),
+  defineShader<"x">("Fused.PackBf16", (backend, { x }) =>
+    backend.runWebGPUProgram(
+      program({ key: "pack bf16", variables: ["x"], outputShape: packedShape(x.shape), code: PACK }),
       [x],
       "int32",
-    );
-  });
-  defineShader<"x">("Fused.UnpackBf16", (backend, { x }) => {
-    const outputShape = [...x.shape.slice(0, -1), x.shape.at(-1)! * 2];
-    return backend.runWebGPUProgram(
-      program({ key: "unpack bf16", variables: ["x"], outputShape, code: UNPACK }),
+    ),
+  );
+  defineShader<"x">("Fused.UnpackBf16", (backend, { x }) =>
+    backend.runWebGPUProgram(
+      program({ key: "unpack bf16", variables: ["x"], outputShape: unpackedShape(x.shape), code: UNPACK }),
       [x],
       "float32",
-    );
-  });
+    ),
+  );
 }
