@@ -36,8 +36,9 @@ export function unpackBf16Composition(words: Tensor): Tensor {
   return tf.tensor(new Float32Array(bits.buffer), unpackedShape(words.shape), "float32");
 }
 
-export const packedShape = (shape: readonly number[]): number[] => [...shape.slice(0, -1), shape.at(-1)! / 2];
-export const unpackedShape = (shape: readonly number[]): number[] => [...shape.slice(0, -1), shape.at(-1)! * 2];
+export const packedShape = (shape: readonly number[]): number[] => resized(shape, shape.at(-1)! / 2);
+export const unpackedShape = (shape: readonly number[]): number[] => resized(shape, shape.at(-1)! * 2);
+const resized = (shape: readonly number[], last: number): number[] => [...shape.slice(0, -1), last];
 
 /** Whether a tensor is taken to be packed: nothing else that keys could be is int32. */
 export const isPackedBf16 = ({ dtype }: TensorInfo): boolean => dtype === "int32";
