@@ -32,8 +32,8 @@ export const window = slidingWindow({ chunks: trainedChunks - 1 });
 export const routedTopK = 3;
 
 /** Steps of the warm-up and of each arm. */
-export const warmupSteps = 6000;
-export const armSteps = 2000;
+export const warmupSteps = 12000;
+export const armSteps = 4000;
 
 /** How the shipped models are sampled and evaluated. */
 export const sampling = { steps: 10, shift: 2, guidanceScale: 2.5 } as const;
