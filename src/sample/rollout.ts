@@ -12,7 +12,7 @@ import { cellSignal } from "../diffusion/cell-signal.ts";
 import type { Denoiser, History } from "../diffusion/denoiser.ts";
 import { guided } from "../diffusion/guidance.ts";
 import { type Meter, meter, metered, meteredNetwork, spent } from "../diffusion/nfe.ts";
-import { euler, type Solver, type SolverMemory } from "../diffusion/solvers.ts";
+import { euler, type Solver } from "../diffusion/solvers.ts";
 import { checkSchedule, type Schedule, shiftedSchedule } from "../diffusion/timesteps.ts";
 import type { HistoryOptions } from "../model/causal-wan.ts";
 import type { HistoryPolicy } from "../model/history-policy.ts";
@@ -22,7 +22,7 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 import type { Codec } from "../video/codec.ts";
 import { unstackVideos } from "../video/dataset.ts";
 import type { Video } from "../video/video.ts";
-import { chunkNoise } from "./noise.ts";
+import { denoiseChunk } from "./denoise-chunk.ts";
 
 export interface RolloutOptions extends HistoryOptions {
   /** One row per prompt; "" is the empty prompt. */
@@ -109,7 +109,7 @@ export async function* rollout(
             const part = given!.slice([0, chunk * frames, 0, 0, 0], [-1, frames, -1, -1, -1]);
             return part.shape[0] === prompts.length ? part : part.tile([prompts.length, 1, 1, 1, 1]);
           })
-        : await denoiseChunk(network, solver, schedule, { chunk, seeds, history, condition, signal });
+        : await denoiseChunk(network, { chunk, seeds, solver, schedule, history, condition, signal });
       if (chunk + 1 < options.chunks) {
         const next = network.append(latents, history, condition);
         history.dispose();
@@ -153,52 +153,6 @@ export function generateClip(
   options: Omit<RolloutOptions, "chunks" | "given">,
 ): Promise<RolloutResult> {
   return rolloutClip(denoiser, { ...options, chunks: 1 });
-}
-
-interface ChunkTask {
-  readonly chunk: number;
-  readonly seeds: readonly number[];
-  readonly history: History;
-  readonly condition: ReturnType<Denoiser["encode"]>;
-  readonly signal: AbortSignal | undefined;
-}
-
-async function denoiseChunk(
-  network: Denoiser,
-  solver: Solver,
-  schedule: Schedule,
-  { chunk, seeds, history, condition, signal }: ChunkTask,
-): Promise<Tensor> {
-  let xt = chunkNoise(network.chunkShape, seeds, chunk);
-  let memory: SolverMemory | undefined;
-  try {
-    for (let index = 0; index < schedule.length - 1; index++) {
-      // Gives timers, output and the stop button a turn between steps.
-      await new Promise(setImmediate);
-      signal?.throwIfAborted();
-      const before = memory;
-      const result = tf.tidy(() => {
-        const step = solver.step(xt, {
-          schedule,
-          index,
-          velocity: (x, t) => network.velocity(x, t, history, condition),
-          noise: () => chunkNoise(network.chunkShape, seeds, chunk, index + 1),
-          memory: before,
-        });
-        return { xt: step.xt, x0: step.memory?.x0, t: step.memory?.t };
-      });
-      xt.dispose();
-      before?.x0.dispose();
-      xt = result.xt;
-      memory = result.x0 && { x0: result.x0, t: result.t! };
-    }
-    return xt;
-  } catch (error) {
-    xt.dispose();
-    throw error;
-  } finally {
-    memory?.x0.dispose();
-  }
 }
 
 /** The denoiser under the asked history policy, guidance and meter. */

@@ -1,7 +1,7 @@
 /**
  * What a chunk of a rollout costs as the history grows: time and memory of the cache at 5 to 200 finished chunks, for
- * dense, windowed and routed history. A chunk is what `rollout` does for it: remember the chunk before, `steps` calls of
- * the network, of which the first also writes the keys of that chunk. It is then forgotten, so that each repeat does the
+ * dense, windowed and routed history. A chunk is what `rollout` does for it: remember the chunk before, then denoise, where
+ * the first call of the network also writes the keys of that chunk. Both are then forgotten, so that each repeat does the
  * same work at the same length. All cases take turns, so that a busy machine slows all alike.
  *
  * CausalWan.mini with fresh weights on noise, and the shipped routed model on chunks of its own, with its cache in float32
@@ -9,11 +9,14 @@
  * weights, 30 with trained ones.
  */
 import type { Measured } from "../../cli/bench.ts";
+import { euler } from "../../diffusion/solvers.ts";
+import { shiftedSchedule } from "../../diffusion/timesteps.ts";
 import { CausalWan } from "../../model/causal-wan.ts";
 import { dense, routing, slidingWindow } from "../../model/history-policy.ts";
 import { pretrained } from "../../model/model-file.ts";
 import { device, useDevice } from "../../tensor/device.ts";
 import type { Tensor } from "../../tensor/tf.ts";
+import { denoiseChunk } from "../denoise-chunk.ts";
 import { chunkNoise } from "../noise.ts";
 import { rollout } from "../rollout.ts";
 
@@ -38,7 +41,8 @@ export async function bench({
   const trained = await pretrained("mini-routed-resampling-forcing");
   const seeds = Array.from({ length: batch }, (_, row) => row);
   const noise = (chunk: number) => chunkNoise(fresh.chunkShape, seeds, chunk);
-  const xt = noise(lengths.at(-1)!);
+  const solver = euler();
+  const schedule = shiftedSchedule({ steps, shift: 2 });
   const condition = fresh.encode(seeds.map(() => prompt));
   const own = await ownChunks(trained, seeds);
   const subjects: readonly Subject[] = [
@@ -65,19 +69,17 @@ export async function bench({
         history = next;
         chunk.dispose();
       }
-      return { name, model, history, length, times: [] as number[], bytes: 0 };
+      const before = chunkAt(length - 1);
+      return { name, model, history, before, length, times: [] as number[], bytes: 0 };
     });
   });
   for (let repeat = 0; repeat <= repeats; repeat++) {
     for (const current of cases) {
-      const { model, history, times } = current;
+      const { model, history, before, length, times } = current;
       const started = performance.now();
-      const next = model.append(xt, history, condition);
-      for (let step = 0; step < steps; step++) {
-        const velocity = model.velocity(xt, 1 - step / steps, next, condition);
-        await velocity.data();
-        velocity.dispose();
-      }
+      const next = model.append(before, history, condition);
+      const task = { chunk: length, seeds, solver, schedule, history: next, condition };
+      (await denoiseChunk(model, task)).dispose();
       // The first time a history may move into memory of its own.
       if (repeat > 0) times.push(performance.now() - started);
       current.bytes = next.bytes;
@@ -95,9 +97,12 @@ export async function bench({
     // Chunks of one round lie next to each other in time: drift of the machine's load cancels.
     ratios[`${name}, 200 / 20 chunks`] = median(timesAt(200).map((time, i) => time / timesAt(20)[i]!));
   }
-  for (const { history } of cases) history.dispose();
+  for (const { history, before } of cases) {
+    history.dispose();
+    before.dispose();
+  }
   condition.tokens.dispose();
-  for (const tensor of [xt, ...own]) tensor.dispose();
+  for (const chunk of own) chunk.dispose();
   fresh.dispose();
   trained.dispose();
   return { machine: `${device().backend}: ${device().why}`, rows, ratios };
