@@ -6,7 +6,7 @@
  *
  * CausalWan.mini with fresh weights on noise, and the shipped routed model on chunks of its own, with its cache in float32
  * and in bf16. What routing costs is to fetch the chunks that a head's queries choose between them: 90 of 200 with fresh
- * weights, 30 with trained ones.
+ * weights, about 20 with trained ones.
  */
 import type { Measured } from "../../cli/bench.ts";
 import { euler } from "../../diffusion/solvers.ts";
@@ -79,7 +79,10 @@ export async function bench({
       const started = performance.now();
       const next = model.append(before, history, condition);
       const task = { chunk: length, seeds, solver, schedule, history: next, condition };
-      (await denoiseChunk(model, task)).dispose();
+      const latents = await denoiseChunk(model, task);
+      // A GPU has only been asked so far.
+      await latents.data();
+      latents.dispose();
       // The first time a history may move into memory of its own.
       if (repeat > 0) times.push(performance.now() - started);
       current.bytes = next.bytes;
