@@ -169,7 +169,7 @@ export {
 export { type Activation, gelu, silu } from "./tensor/ops/activation.ts";
 export { type AdamWSettings, type AdamWSlot, adamw, adamwSlots } from "./tensor/ops/adamw.ts";
 export { type AttentionOptions, attention, type Route } from "./tensor/ops/attention.ts";
-export { appendCache, poolKeys } from "./tensor/ops/cache.ts";
+export { appendCache, poolKeys, readCache } from "./tensor/ops/cache.ts";
 export {
   blockCausal,
   type ChunkLists,
@@ -179,6 +179,7 @@ export {
 export { embedding, timeEmbedding } from "./tensor/ops/embedding.ts";
 export { flowMatchingLoss } from "./tensor/ops/flow-matching-loss.ts";
 export { gatedResidual } from "./tensor/ops/gated-residual.ts";
+export { headMajor, tokenMajor } from "./tensor/ops/head-major.ts";
 export { type LinearOptions, linear } from "./tensor/ops/linear.ts";
 export { type LinearParameters, linears } from "./tensor/ops/linears.ts";
 export { layerNorm, layerNormModulate, rmsNorm } from "./tensor/ops/norm.ts";

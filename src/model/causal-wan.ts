@@ -185,7 +185,14 @@ function view(
   // Keys that are turned later are averaged then.
   const averagesKeys = policy.topK > 0 && (maxDistance === undefined || policy.gate === "pre-rope");
   const format = keyFormat(options.cachePrecision ?? "float32");
-  const shape = { layers: config.layers, dim: config.dim, chunkTokens: tokens, averagesKeys, format };
+  const shape = {
+    layers: config.layers,
+    dim: config.dim,
+    heads: config.heads,
+    chunkTokens: tokens,
+    averagesKeys,
+    format,
+  };
 
   const requireChunks = (what: string, x: Tensor): number => {
     const [, total, h, w, c] = x.shape;

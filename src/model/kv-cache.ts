@@ -1,6 +1,7 @@
 /**
- * The key/value memory behind a history. One buffer per batch of histories holds, per layer, contiguous keys and values
- * [B, capacity, D] (and mean keys per chunk where a policy routes by keys that stay as they are). Histories are immutable prefixes of it:
+ * The key/value memory behind a history. One buffer per batch of histories holds, per layer, keys and values
+ * [B heads, capacity, D / heads] (head-major: what one head reads of a chunk is one piece of memory), and mean keys per chunk
+ * where a policy routes by keys that stay as they are. Histories are immutable prefixes of it:
  *
  *   buffer   | c0 | c1 | c2 | c3 |    |    |
  *   h1         ^----------^                       3 chunks: not the longest, copies before it writes
@@ -22,6 +23,7 @@ import { replaced, type Turn, type TurnedKeys, turnedKeys } from "./turned-keys.
 export interface KvShape {
   readonly layers: number;
   readonly dim: number;
+  readonly heads: number;
   readonly chunkTokens: number;
   /** Whether the mean keys of every chunk are kept. */
   readonly averagesKeys: boolean;
@@ -29,10 +31,10 @@ export interface KvShape {
 }
 
 interface KvBuffer {
-  /** Per layer; [B, capacity * chunkTokens, D], as the format stores them. */
+  /** Per layer; [B heads, capacity * chunkTokens, D / heads], as the format stores them. */
   readonly keys: Tensor[];
   readonly values: Tensor[];
-  /** [B, capacity, D], empty unless mean keys are kept. */
+  /** [B heads, capacity, D / heads], empty unless mean keys are kept. */
   readonly pooled: Tensor[];
   readonly turned: TurnedKeys;
   /** Chunks that fit. */
@@ -120,7 +122,11 @@ function prefix(
     kept: readonly number[],
   ): KvCache => {
     const capacity = kept.length + spareChunks;
-    const tensors = collectRows(sources, rows, capacity).map((tensor) => tf.keep(tensor));
+    const heads = Array.from({ length: shape.heads }, (_, head) => head);
+    const split = rows.flatMap(({ source, row }) =>
+      heads.map((head) => ({ source, row: row * shape.heads + head })),
+    );
+    const tensors = collectRows(sources, split, capacity).map((tensor) => tf.keep(tensor));
     const copy: KvBuffer = {
       keys: tensors.slice(0, shape.layers),
       values: tensors.slice(shape.layers, 2 * shape.layers),
@@ -249,7 +255,7 @@ function copyOf(
   kept: readonly number[],
   capacity: number,
 ): KvBuffer {
-  const { layers, dim, chunkTokens, averagesKeys, format } = shape;
+  const { layers, dim, heads, chunkTokens, averagesKeys, format } = shape;
   const runs = contiguousRuns(kept.map((chunk) => slots.indexOf(chunk)));
   const build = (tensor: Tensor | undefined, unit: number, width: number, dtype: KeyFormat["dtype"]) =>
     tf.keep(
@@ -257,7 +263,10 @@ function copyOf(
         const parts = tensor
           ? runs.map(([from, count]) => tensor.slice([0, from * unit, 0], [-1, count * unit, -1]))
           : [];
-        return tf.concat([...parts, tf.fill([batch, (capacity - kept.length) * unit, width], 0, dtype)], 1);
+        return tf.concat(
+          [...parts, tf.fill([batch * heads, (capacity - kept.length) * unit, width / heads], 0, dtype)],
+          1,
+        );
       }),
     );
   const perLayer = (build: (layer: number) => Tensor) =>

@@ -4,20 +4,15 @@
  * This switch is for the comparison, in plain tf ops.
  */
 import type { AttentionOptions } from "../tensor/ops/attention.ts";
-import { poolKeys } from "../tensor/ops/cache.ts";
+import { poolKeys, readCache } from "../tensor/ops/cache.ts";
+import { headsIn, joinHeads, splitHeads } from "../tensor/ops/head-major.ts";
 import { floatsOf } from "../tensor/ops/packed-bf16.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
 const MASKED = -1e30;
 
-/** [B, S, D] -> [B, heads, S, D/heads] */
-function splitHeads(x: Tensor, heads: number): Tensor {
-  const [batch, tokens, width] = x.shape as [number, number, number];
-  return x.reshape([batch, tokens, heads, width / heads]).transpose([0, 2, 1, 3]);
-}
-
 /**
- * As `attention` with `route` (keys and values may be packed too), but the gate is unrotated.q . mean(unrotated.k of the
+ * As `attention` with `route` (keys and values may be packed or head-major too), but the gate is unrotated.q . mean(unrotated.k of the
  * chunk), or `route.pooledKeys`.
  * @param unrotated q [B, Sq, D] and k [B, Sk, D] before rotation
  */
@@ -30,10 +25,8 @@ export function preRopeAttention(
 ): Tensor {
   const [batch, queries, width] = q.shape as [number, number, number];
   const keyChunks = keyTokens / chunkTokens;
-  const pooled = (route!.pooledKeys ?? poolKeys(unrotated.k, chunkTokens)).slice(
-    [0, 0, 0],
-    [-1, keyChunks, -1],
-  );
+  const means = route!.pooledKeys ?? poolKeys(unrotated.k, chunkTokens);
+  const pooled = readCache(means, 0, keyChunks, headsIn(means, batch));
   const gate = tf.matMul(splitHeads(unrotated.q, heads), splitHeads(pooled, heads), false, true);
   const scores = gate.arraySync() as number[][][][];
   const counts = new Float32Array(batch * heads * visible.length * keyChunks);
@@ -58,8 +51,8 @@ export function preRopeAttention(
     .tensor5d(allowed, [batch, heads, queries, keyChunks, 1])
     .tile([1, 1, 1, 1, chunkTokens])
     .reshape([batch, heads, queries, keyTokens]);
-  const valid = (x: Tensor) => splitHeads(floatsOf(x.slice([0, 0, 0], [-1, keyTokens, -1])), heads);
+  const valid = (x: Tensor) => splitHeads(floatsOf(readCache(x, 0, keyTokens, headsIn(x, batch))), heads);
   const logits = tf.matMul(splitHeads(q, heads), valid(k), false, true).mul(1 / Math.sqrt(width / heads));
   const weights = tf.softmax(logits.mul(open).add(open.sub(1).mul(-MASKED)), -1);
-  return tf.matMul(weights, valid(v)).transpose([0, 2, 1, 3]).reshape([batch, queries, width]);
+  return joinHeads(tf.matMul(weights, valid(v)));
 }

@@ -9,7 +9,7 @@
  * the newest few again and a denoising step its own alone: neither grows with the history. The rotated keys lie beside
  * the unrotated ones that they are made of, slot by slot, and are made when first asked for.
  */
-import { appendCache, poolKeys } from "../tensor/ops/cache.ts";
+import { appendCache, poolKeys, readCache } from "../tensor/ops/cache.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { KeyFormat } from "./key-format.ts";
 
@@ -21,9 +21,9 @@ export interface TurnedKeys {
   /** The keys of this slot and all behind it were written anew. */
   forget(layer: number, slot: number): void;
   /**
-   * @param keys [B, capacity, D] unrotated, as stored
+   * @param keys [B heads, capacity, D / heads] unrotated, as stored
    * @param chunks the chunk in each slot, ascending, the current one last
-   * @returns keys (of the capacity given; valid as far as `chunks`) and their means by chunk, owned here
+   * @returns keys (of the capacity given; valid as far as `chunks`) and their means by chunk, both head-major, owned here
    */
   read(
     layer: number,
@@ -36,7 +36,7 @@ export interface TurnedKeys {
 
 interface Layer {
   keys: Tensor;
-  /** [B, capacity in chunks, D] */
+  /** [B heads, capacity in chunks, D / heads] */
   pooled: Tensor;
   /** Slots before this one are turned to `base`. */
   valid: number;
@@ -48,12 +48,13 @@ export const turnedPosition = (chunk: number, base: number): number => Math.max(
 
 export interface TurnedShape {
   readonly dim: number;
+  readonly heads: number;
   readonly chunkTokens: number;
   /** How keys are stored, those that are read and the turned ones. */
   readonly format: KeyFormat;
 }
 
-export function turnedKeys({ dim, chunkTokens, format }: TurnedShape): TurnedKeys {
+export function turnedKeys({ dim, heads, chunkTokens, format }: TurnedShape): TurnedKeys {
   const layers: (Layer | undefined)[] = [];
   return Object.freeze({
     get tensors() {
@@ -64,10 +65,10 @@ export function turnedKeys({ dim, chunkTokens, format }: TurnedShape): TurnedKey
       if (known) known.valid = Math.min(known.valid, slot);
     },
     read(layer: number, keys: Tensor, chunks: readonly number[], base: number, turn: Turn) {
-      const [batch, rows] = keys.shape as [number, number, number];
+      const [rows, capacity] = keys.shape as [number, number, number];
       layers[layer] ??= {
         keys: tf.keep(tf.zerosLike(keys)),
-        pooled: tf.keep(tf.fill([batch, rows / chunkTokens, dim], 0)),
+        pooled: tf.keep(tf.fill([rows, capacity / chunkTokens, dim / heads], 0)),
         valid: 0,
         base,
       };
@@ -78,7 +79,7 @@ export function turnedKeys({ dim, chunkTokens, format }: TurnedShape): TurnedKey
       const from = Math.min(known.valid, moved < 0 ? chunks.length : moved);
       if (from < chunks.length) {
         const [turned, pooled] = tf.tidy(() => {
-          const some = keys.slice([0, from * chunkTokens, 0], [-1, (chunks.length - from) * chunkTokens, -1]);
+          const some = readCache(keys, from * chunkTokens, (chunks.length - from) * chunkTokens, heads);
           const positions = chunks.slice(from).map((chunk) => turnedPosition(chunk, base));
           const result = turn(format.unpack(some), positions);
           return [format.pack(result), poolKeys(result, chunkTokens)] as const;
@@ -94,7 +95,7 @@ export function turnedKeys({ dim, chunkTokens, format }: TurnedShape): TurnedKey
   });
 }
 
-/** The buffer with `rows` at token `at`; where that is another tensor, the one before is given back. */
+/** The buffer with `rows` [B, n, D] at token `at`; where that is another tensor, the one before is given back. */
 export function replaced(before: Tensor, rows: Tensor, at: number): Tensor {
   const after = tf.keep(appendCache(before, rows, at));
   if (after !== before) before.dispose();

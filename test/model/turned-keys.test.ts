@@ -4,7 +4,8 @@ import { keyFormat } from "../../src/model/key-format.ts";
 import { ropeTables } from "../../src/model/rope-table.ts";
 import { turnedKeys } from "../../src/model/turned-keys.ts";
 import { useDevice } from "../../src/tensor/device.ts";
-import { poolKeys } from "../../src/tensor/ops/cache.ts";
+import { poolKeys, readCache } from "../../src/tensor/ops/cache.ts";
+import { headMajor } from "../../src/tensor/ops/head-major.ts";
 import { randn } from "../../src/tensor/ops/randn.ts";
 import { rope } from "../../src/tensor/ops/rope.ts";
 import { rng } from "../../src/tensor/rng.ts";
@@ -28,8 +29,9 @@ const turn = (keys: Tensor, positions: readonly number[]) => {
 
 test("reading, overwriting and going back gives what turning everything would", async () => {
   const random = rng(5);
-  const cache = tf.variable(randn([2, capacity * tokens, config.dim], random.at("keys")));
-  const turned = turnedKeys({ dim: config.dim, chunkTokens: tokens, format: keyFormat("float32") });
+  const { dim, heads } = config;
+  const cache = tf.variable(headMajor(randn([2, capacity * tokens, dim], random.at("keys")), heads));
+  const turned = turnedKeys({ dim, heads, chunkTokens: tokens, format: keyFormat("float32") });
   // Lengths and largest distances as a search meets them: on by one, again, back by some, another distance.
   const visits = [
     [1, 3],
@@ -50,7 +52,7 @@ test("reading, overwriting and going back gives what turning everything would", 
   for (const [at, [length, farthest]] of visits.entries()) {
     const current = length - 1;
     // The own chunk's keys are written before each read, as by every denoising step.
-    const own = randn([2, tokens, config.dim], random.at("own", at));
+    const own = headMajor(randn([2, tokens, dim], random.at("own", at)), heads);
     const before = cache.slice([0, 0, 0], [-1, current * tokens, -1]);
     const behind = cache.slice([0, length * tokens, 0], [-1, (capacity - length) * tokens, -1]);
     cache.assign(tf.concat([before, own, behind], 1));
@@ -59,11 +61,11 @@ test("reading, overwriting and going back gives what turning everything would", 
     const base = Math.max(0, current - farthest);
     const { keys, pooled } = turned.read(0, cache, chunks, base, turn);
     const whole = turn(
-      cache.slice([0, 0, 0], [-1, length * tokens, -1]),
+      readCache(cache, 0, length * tokens, heads),
       chunks.map((chunk) => Math.max(0, chunk - base)),
     );
-    expect(keys.slice([0, 0, 0], [-1, length * tokens, -1]).dataSync()).toEqual(whole.dataSync());
-    expect(pooled.slice([0, 0, 0], [-1, length, -1]).dataSync()).toEqual(poolKeys(whole, tokens).dataSync());
+    expect(readCache(keys, 0, length * tokens, heads).dataSync()).toEqual(whole.dataSync());
+    expect(readCache(pooled, 0, length, heads).dataSync()).toEqual(poolKeys(whole, tokens).dataSync());
   }
 });
 

@@ -1,6 +1,7 @@
 /** Every op with shapes that have caught mistakes: odd sizes, one row, no rows. Data come from a seed alone. */
 import {
   type AttentionOptions,
+  appendCache,
   attention,
   embedding,
   flowMatchingLoss,
@@ -14,6 +15,7 @@ import {
   packBf16,
   patchify,
   poolKeys,
+  readCache,
   rmsNorm,
   rng,
   rope,
@@ -168,6 +170,36 @@ const largeCases: readonly OpCase[] = [
         },
       }),
     hasGradient: false,
+  },
+  {
+    // Every candidate is chosen: where a choice is close, differences of numbers jump.
+    name: "attention to head-major keys, large",
+    shapes: [
+      [2, 64, 96],
+      [6, 320, 32],
+      [6, 320, 32],
+    ],
+    run: (q, k, v) =>
+      attention(q!, k!, v!, {
+        heads: 3,
+        chunkTokens: 32,
+        visible: [[8], [8, 9]],
+        route: {
+          topK: 8,
+          candidates: [
+            [0, 1, 2, 3, 4, 5, 6, 7],
+            [0, 2, 4, 5, 7],
+          ],
+        },
+      }),
+  },
+  {
+    name: "a head-major cache, large",
+    shapes: [
+      [2, 64, 96],
+      [6, 320, 32],
+    ],
+    run: (kv, cache) => readCache(appendCache(cache!, kv!, 100), 90, 70, 3),
   },
   { name: "patchify, large", shapes: [[2, 4, 16, 16, 51]], run: (x) => patchify(x!, 2) },
   {

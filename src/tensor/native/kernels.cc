@@ -17,7 +17,7 @@
 namespace ZT_NS {
 // The ops that may be run in parts (`OpEntry::splits`).
 #define ZT_SPLIT_OPS(X)                                                                                            \
-  X(activation) X(activation_grad) X(append_cache) X(attention) X(attention_grad) X(collect_rows) X(copy) X(f32_add) \
+  X(activation) X(activation_grad) X(attention) X(attention_grad) X(cache_rows) X(collect_rows) X(copy) X(f32_add) \
   X(f32_mul) X(f32_sub) X(flow_matching_loss_grad) X(gated_residual) X(gated_residual_grad) X(layer_norm)        \
   X(layer_norm_modulate_grad) X(matmul_packed) X(matmul_packed_many) X(norm_rope) X(pack_bf16) X(part_rows) X(patches) \
   X(pool_keys) X(pool_keys_grad) X(unpack_bf16)

@@ -4,17 +4,12 @@
  */
 import { type Tensor, tf } from "../tf.ts";
 import type { AttentionOptions, Route } from "./attention.ts";
-import { poolKeys } from "./cache.ts";
+import { poolKeys, readCacheComposition } from "./cache.ts";
 import { withGradient, withoutGradient } from "./fused.ts";
+import { headsIn, joinHeads, splitHeads, tokenMajor } from "./head-major.ts";
 
 /** Stands for -infinity, which shaders may not represent; exp of it is 0 against any real score. */
 const MASKED = -1e30;
-
-/** [B, S, D] -> [B, heads, S, D/heads] */
-function splitHeads(x: Tensor, heads: number): Tensor {
-  const [batch, tokens, width] = x.shape as [number, number, number];
-  return x.reshape([batch, tokens, heads, width / heads]).transpose([0, 2, 1, 3]);
-}
 
 /** 1 where query chunk i lists key chunk j: [Qc, Kc]. */
 function membership(lists: readonly (readonly number[])[], keyChunks: number): Tensor {
@@ -52,6 +47,7 @@ function chosen(
     .mul(open);
 }
 
+/** @param k, v token-major or head-major, not packed */
 export function attentionComposition(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
   const { heads, visible, route, chunkTokens = 0 } = options;
   const keyTokens = options.keyTokens ?? k.shape[1]!;
@@ -64,7 +60,7 @@ export function attentionComposition(q: Tensor, k: Tensor, v: Tensor, options: A
     );
   }
   const valid = (t: Tensor): Tensor =>
-    t.shape[1] === keyTokens ? t : t.slice([0, 0, 0], [batch, keyTokens, width]);
+    tokenMajor(t.shape[1] === keyTokens ? t : t.slice([0, 0, 0], [-1, keyTokens, -1]), headsIn(t, batch));
   const keys = splitHeads(valid(k), heads);
   const values = splitHeads(valid(v), heads);
   let scores = tf.matMul(splitHeads(q, heads), keys, false, true).mul(1 / Math.sqrt(width / heads));
@@ -75,10 +71,8 @@ export function attentionComposition(q: Tensor, k: Tensor, v: Tensor, options: A
     allowed = withoutGradient(() => {
       const dense = repeat(membership(visible, keyChunks), 0, chunkTokens);
       if (!route) return repeat(dense, 1, chunkTokens).reshape([1, 1, queries, keyTokens]);
-      const pooled = (route.pooledKeys ?? poolKeys(valid(k), chunkTokens)).slice(
-        [0, 0, 0],
-        [-1, keyChunks, -1],
-      );
+      const means = route.pooledKeys ?? poolKeys(valid(k), chunkTokens);
+      const pooled = readCacheComposition(means, 0, keyChunks, headsIn(means, batch));
       const picks = chosen(route.gateQueries ?? q, pooled, route, chunkTokens, heads);
       if (route.onCounts) {
         const perQueryChunk = picks.reshape([batch, heads, queries / chunkTokens, chunkTokens, keyChunks]);
@@ -91,5 +85,5 @@ export function attentionComposition(q: Tensor, k: Tensor, v: Tensor, options: A
   let weights: Tensor = tf.softmax(scores, -1);
   // Only a row without any key keeps weight on masked keys: it becomes zero.
   if (allowed) weights = weights.mul(allowed);
-  return tf.matMul(weights, values).transpose([0, 2, 1, 3]).reshape([batch, queries, width]);
+  return joinHeads(tf.matMul(weights, values));
 }

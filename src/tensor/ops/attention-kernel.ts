@@ -1,6 +1,7 @@
 /** Attention on our own kernels: chunk lists go over as offsets and indices, nothing else is prepared. */
 import { sizeOf, type TensorInfo } from "../backend.ts";
 import { defineKernel } from "../kernels/register.ts";
+import { headsIn } from "./head-major.ts";
 import { isPackedBf16 } from "./packed-bf16.ts";
 
 /** Lists one behind the other; list i is chunks[offsets[i]] .. chunks[offsets[i + 1] - 1]. */
@@ -34,7 +35,7 @@ interface AttentionInputs {
   readonly v: TensorInfo;
 }
 
-/** The thirteen values that forward and backward begin with. */
+/** The values that forward and backward begin with (`AttentionShape`). */
 function shapeArguments(q: TensorInfo, k: TensorInfo, a: AttentionAttributes) {
   const [batch, queries, width] = q.shape as [number, number, number];
   return [
@@ -51,8 +52,11 @@ function shapeArguments(q: TensorInfo, k: TensorInfo, a: AttentionAttributes) {
     a.visible.chunks,
     a.candidates?.offsets,
     a.candidates?.chunks,
+    isHeadMajor(k, batch),
   ] as const;
 }
+
+const isHeadMajor = (x: TensorInfo, batch: number): number => (headsIn(x, batch) > 1 ? 1 : 0);
 
 /**
  * What the dense lists and the routed chunks cost, in floating point operations at the rate of the dense ones. Chosen
@@ -88,6 +92,7 @@ defineKernel<AttentionInputs & { pooled?: TensorInfo; gate?: TensorInfo }, Atten
         v,
         pooled,
         pooled?.shape[1] ?? 0,
+        pooled ? isHeadMajor(pooled, batch) : 0,
         o,
         lse,
         selection,

@@ -27,7 +27,7 @@ export interface Route {
   readonly candidates: readonly (readonly number[])[];
   /** [B, Sq, D] queries to route by, such as those before rotation; default q. Give pooledKeys of the same kind. */
   readonly gateQueries?: Tensor;
-  /** [B, chunks or more, D] mean keys, if they are already known (`poolKeys`). */
+  /** [B, chunks or more, D] mean keys, or head-major, if they are already known (`poolKeys`). */
   readonly pooledKeys?: Tensor;
   /** Receives how often each chunk was chosen, [B, heads, query chunks, key chunks]; keep or read it at once. */
   readonly onCounts?: (counts: Tensor) => void;
@@ -54,13 +54,15 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): C
   const [batch, queries, width] = q.shape;
   require(q.rank === 3 && Number.isInteger(heads) && heads > 0 && width! % heads === 0, () =>
     `Cannot attend as q must be [batch, tokens, features] with features a multiple of ${heads} heads: got [${q.shape}].`);
-  const stored = isPackedBf16(k) ? width! / 2 : width;
+  const stored = isPackedBf16(k) ? width! / 2 : width!;
+  const isStored = (x: Tensor, features: number): boolean =>
+    (x.shape[0] === batch && x.shape[2] === features) ||
+    (x.shape[0] === batch! * heads && x.shape[2] === features / heads);
   require(k.rank === 3 &&
     k.dtype === v.dtype &&
-    k.shape[0] === batch &&
-    k.shape[2] === stored &&
+    isStored(k, stored) &&
     k.shape.every((n, i) => n === v.shape[i]), () =>
-    `Cannot attend as k and v must both be float32 [${batch}, tokens, ${width}], or int32 [${batch}, tokens, ${width! / 2}] from packBf16: got ${k.dtype} [${k.shape}] and ${v.dtype} [${v.shape}].`);
+    `Cannot attend as k and v must both be float32 [${batch}, tokens, ${width}], or int32 [${batch}, tokens, ${width! / 2}] from packBf16, or the same head-major, [${batch! * heads}, tokens, ${width! / heads}] or [${batch! * heads}, tokens, ${width! / heads / 2}]: got ${k.dtype} [${k.shape}] and ${v.dtype} [${v.shape}].`);
   require(!isPackedBf16(k) || !isRecording(), () =>
     "Cannot attend to keys in bf16 while a gradient is recorded as rounding has none. Keep what is trained in float32.");
   const keyTokens = options.keyTokens ?? k.shape[1]!;
@@ -84,12 +86,8 @@ function validate(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): C
   require(!gate || gate.shape.join() === q.shape.join(), () =>
     `Cannot route as gateQueries must have the shape of q [${q.shape}]: got [${gate!.shape}].`);
   const pooled = route.pooledKeys;
-  require(!pooled ||
-    (pooled.rank === 3 &&
-      pooled.shape[0] === batch &&
-      pooled.shape[1]! >= keyChunks &&
-      pooled.shape[2] === width), () =>
-    `Cannot route as pooledKeys must be [${batch}, ${keyChunks} or more, ${width}]: got [${pooled!.shape}]. Pool the keys with poolKeys.`);
+  require(!pooled || (pooled.rank === 3 && pooled.shape[1]! >= keyChunks && isStored(pooled, width!)), () =>
+    `Cannot route as pooledKeys must be [${batch}, ${keyChunks} or more, ${width}], or head-major: got [${pooled!.shape}]. Pool the keys with poolKeys.`);
   return { keyTokens, lists };
 }
 
@@ -125,7 +123,7 @@ function fitsKernel(q: Tensor, { heads, topK, keyTokens, keyChunk }: AttentionAt
 /**
  * softmax(q k^T / sqrt(D/heads)) v over the listed chunks; a query with no keys gives zeros.
  * @param q [B, Sq, D]
- * @param k [B, Sk, D], or [B, Sk, D/2] of `packBf16` where no gradient is recorded
+ * @param k [B, Sk, D], or head-major [B heads, Sk, D/heads]; either may be packed (`packBf16`) where no gradient is recorded
  * @param v [B, Sk, D], or as k
  * @returns [B, Sq, D]
  * @throws RangeError when shapes or chunk lists do not fit

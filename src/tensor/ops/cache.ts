@@ -1,21 +1,22 @@
 /**
- * Key/value caches of autoregressive sampling: appending in place, collecting rows of several caches, and the mean keys that
- * routing reads.
+ * Key/value caches of autoregressive sampling: appending in place, reading back, collecting rows of several caches, and the
+ * mean keys that routing reads.
  */
 import { sizeOf, type TensorInfo } from "../backend.ts";
 import { defineKernel } from "../kernels/register.ts";
 import { type Tensor, tf } from "../tf.ts";
 import { hasKernel, isRecording, require, runFused, withGradient } from "./fused.ts";
+import { headMajor, headsIn, tokenMajor } from "./head-major.ts";
 
 /** The append in plain tf ops: a new tensor. */
 export function appendCacheComposition(cache: Tensor, kv: Tensor, atToken: number): Tensor {
-  const [batch, capacity, width] = cache.shape as [number, number, number];
+  const [rows, capacity, width] = cache.shape as [number, number, number];
   const end = atToken + kv.shape[1]!;
   return tf.concat(
     [
-      cache.slice([0, 0, 0], [batch, atToken, width]),
-      kv,
-      cache.slice([0, end, 0], [batch, capacity - end, width]),
+      cache.slice([0, 0, 0], [rows, atToken, width]),
+      headMajor(kv, headsIn(cache, kv.shape[0]!)),
+      cache.slice([0, end, 0], [rows, capacity - end, width]),
     ],
     1,
   );
@@ -25,18 +26,49 @@ export function appendCacheComposition(cache: Tensor, kv: Tensor, atToken: numbe
  * Writes `kv` at tokens atToken.. of the cache. On `native` the cache itself is written and the result shares its
  * memory, unless a gradient is being recorded: use only the result afterwards, and copy before branching.
  * Elsewhere the result is a new tensor.
- * @param cache [B, capacity, D]
+ * @param cache [B, capacity, D], or head-major [B heads, capacity, D / heads]
  * @param kv [B, n, D]
  * @throws RangeError when the tokens do not fit
  */
 export function appendCache(cache: Tensor, kv: Tensor, atToken: number): Tensor {
-  const [batch, capacity, width] = cache.shape;
-  require(cache.rank === 3 && kv.rank === 3 && kv.shape[0] === batch && kv.shape[2] === width, () =>
-    `Cannot append to the cache [${cache.shape}] as the new tokens must be [${batch}, n, ${width}]: got [${kv.shape}].`);
+  const [rows, capacity, width] = cache.shape;
+  const heads = headsIn(cache, kv.shape[0]!);
+  require(cache.rank === 3 &&
+    kv.rank === 3 &&
+    Number.isInteger(heads) &&
+    kv.shape[2] === heads * width!, () =>
+    `Cannot append to the cache [${cache.shape}] as the new tokens must be [${rows}, n, ${width}], or [${rows} / heads, n, heads times ${width}] for a head-major cache: got [${kv.shape}].`);
   require(Number.isInteger(atToken) && atToken >= 0 && atToken + kv.shape[1]! <= capacity!, () =>
     `Cannot append ${kv.shape[1]} tokens at ${atToken} as the cache holds ${capacity}: got an end of ${atToken + kv.shape[1]!}. Make a larger cache or drop old chunks.`);
   if (isRecording() || !hasKernel("Fused.AppendCache")) return appendCacheComposition(cache, kv, atToken);
   return runFused("Fused.AppendCache", { cache, kv }, { atToken })[0]!;
+}
+
+/** The reading in plain tf ops. */
+export function readCacheComposition(cache: Tensor, atToken: number, count: number, heads: number): Tensor {
+  return tokenMajor(cache.slice([0, atToken, 0], [-1, count, -1]), heads);
+}
+
+/**
+ * Tokens atToken .. atToken + count - 1 of a cache as they were appended.
+ * @param cache [B, capacity, D], or head-major [B heads, capacity, D / heads]
+ * @param heads heads by which the cache is split; default 1
+ * @returns [B, count, D], of the type of the cache
+ * @throws RangeError for tokens that are not there
+ */
+export function readCache(cache: Tensor, atToken: number, count: number, heads = 1): Tensor {
+  require(cache.rank === 3 && Number.isInteger(heads) && heads > 0 && cache.shape[0]! % heads === 0, () =>
+    `Cannot read the cache as it must be [batch times ${heads} heads, capacity, features]: got [${cache.shape}].`);
+  require(Number.isInteger(atToken) &&
+    Number.isInteger(count) &&
+    atToken >= 0 &&
+    count >= 0 &&
+    atToken + count <= cache.shape[1]!, () =>
+    `Cannot read ${count} tokens at ${atToken} as the cache holds ${cache.shape[1]}: got an end of ${atToken + count}. Ask for tokens that are there.`);
+  if (isRecording() || !hasKernel("Fused.ReadCache")) {
+    return tf.tidy(() => readCacheComposition(cache, atToken, count, heads));
+  }
+  return runFused("Fused.ReadCache", { cache }, { atToken, count, heads })[0]!;
 }
 
 /** Caches of one batch, of any widths. */
@@ -174,11 +206,27 @@ export function poolKeys(k: Tensor, chunkTokens: number): Tensor {
 defineKernel<{ cache: TensorInfo; kv: TensorInfo }, { atToken: number }>(
   "Fused.AppendCache",
   (backend, { cache, kv }, { atToken }) => {
-    const [batch, capacity, width] = cache.shape as [number, number, number];
+    const [, capacity, width] = cache.shape as [number, number, number];
+    const [batch, count] = kv.shape as [number, number, number];
     const size = sizeOf(kv.shape);
-    if (size > 0)
-      backend.call("append_cache", size, batch, capacity, kv.shape[1]!, width, atToken, cache, kv);
+    if (size > 0) {
+      const heads = headsIn(cache, batch);
+      backend.call("cache_rows", size, batch, heads, capacity, count, width, atToken, cache, kv, 0);
+    }
     return backend.alias(cache);
+  },
+);
+
+defineKernel<{ cache: TensorInfo }, { atToken: number; count: number; heads: number }>(
+  "Fused.ReadCache",
+  (backend, { cache }, { atToken, count, heads }) => {
+    const [rows, capacity, width] = cache.shape as [number, number, number];
+    const out = backend.output([rows / heads, count, heads * width], cache.dtype);
+    const size = sizeOf(out.shape);
+    if (size > 0) {
+      backend.call("cache_rows", size, rows / heads, heads, capacity, count, width, atToken, cache, out, 1);
+    }
+    return out;
   },
 );
 

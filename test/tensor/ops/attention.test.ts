@@ -2,10 +2,13 @@ import { beforeAll, describe, expect, it } from "vitest";
 import {
   type AttentionOptions,
   attention,
+  headMajor,
+  packBf16,
   poolKeys,
   rng,
   type Tensor,
   tf,
+  tokenMajor,
   useDevice,
 } from "../../../src/index.ts";
 import { blockCausal, dualSequence, windowMask } from "../../../src/tensor/ops/chunk-masks.ts";
@@ -196,6 +199,68 @@ describe.each(["cpu", "native", "wasm"] as const)("attention on %s", (device) =>
     expectClose(attention(q!, k!, v!, { ...lists, route: all }), [
       ...attention(q!, k!, v!, dense).dataSync(),
     ]);
+  });
+
+  it("reads head-major keys, values and mean keys, packed or not, to the same bits", () => {
+    // Heads of 16 numbers in chunks of 16 are read where they lie, others are packed; the last chunk is not valid.
+    for (const [heads, width, tokens] of [
+      [2, 32, 16],
+      [3, 12, 2],
+      [1, 8, 3],
+    ] as const) {
+      const chunks = 9;
+      const q = normal([2, tokens, width], 1);
+      const [k, v] = [2, 3].map((seed) => normal([2, (chunks + 1) * tokens, width], seed)) as [
+        Tensor,
+        Tensor,
+      ];
+      const visible = [[chunks - 1]];
+      const candidates = [[0, 1, 2, 3, 4, 5, 6]];
+      const counts: number[][] = [];
+      const route = (pooledKeys: Tensor) => ({
+        topK: 2,
+        candidates,
+        pooledKeys,
+        onCounts: (c: Tensor) => counts.push([...c.dataSync()]),
+      });
+      const lists = { heads, chunkTokens: tokens, keyTokens: chunks * tokens, visible };
+      const means = poolKeys(k, tokens);
+      for (const stored of [(x: Tensor) => x, packBf16]) {
+        const both = [(x: Tensor) => x, (x: Tensor) => headMajor(x, heads)].map((layout) => {
+          const [keys, values] = [layout(stored(k)), layout(stored(v))];
+          return [
+            attention(q, keys, values, { heads, keyTokens: chunks * tokens }),
+            attention(q, keys, values, { ...lists, route: { topK: 2, candidates } }),
+            attention(q, keys, values, { ...lists, route: route(layout(means)) }),
+          ].map((out) => out.dataSync());
+        });
+        expect(both[1]).toEqual(both[0]);
+      }
+      expect(counts).toEqual(new Array(4).fill(counts[0]));
+    }
+  });
+
+  it("passes gradients to head-major keys and values", () => {
+    const [heads, tokens] = [2, 16];
+    const q = normal([2, 2 * tokens, 32], 1);
+    const [k, v] = [2, 3].map((seed) => normal([2, 4 * tokens, 32], seed)) as [Tensor, Tensor];
+    const options = {
+      heads,
+      chunkTokens: tokens,
+      visible: [[2], [3]],
+      route: {
+        topK: 1,
+        candidates: [
+          [0, 1],
+          [0, 1, 2],
+        ],
+      },
+    };
+    const loss = (q: Tensor, k: Tensor, v: Tensor) => attention(q, k, v, options).square().sum();
+    const [dq, dk, dv] = tf.grads(loss)([q, k, v]);
+    const split = tf.grads(loss)([q, headMajor(k, heads), headMajor(v, heads)]);
+    const whole = [split[0]!, ...split.slice(1).map((x) => tokenMajor(x, heads))];
+    expect(whole.map((x) => x.dataSync())).toEqual([dq, dk, dv].map((x) => x!.dataSync()));
   });
 
   it("sees nothing of a cache beyond keyTokens, not even a NaN", () => {

@@ -1,5 +1,15 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { appendCache, attention, rng, type Tensor, tf, useDevice } from "../../../src/index.ts";
+import {
+  appendCache,
+  attention,
+  headMajor,
+  readCache,
+  rng,
+  type Tensor,
+  tf,
+  tokenMajor,
+  useDevice,
+} from "../../../src/index.ts";
 import { collectRows, collectRowsComposition, type RowSource } from "../../../src/tensor/ops/cache.ts";
 
 const normal = (shape: number[], seed: number): Tensor =>
@@ -20,6 +30,22 @@ describe.each(["cpu", "native", "wasm"] as const)("appendCache on %s", (device) 
     expect(appendCache(before, kv, 2).dataSync()).toEqual(expected.dataSync());
   });
 
+  it("splits the tokens of a head-major cache by heads, and reads them back as they were", () => {
+    const before = normal([2, 7, 12], 1);
+    const kv = normal([2, 3, 12], 2);
+    const after = appendCache(headMajor(before, 3).clone(), kv, 2);
+    expect(after.shape).toEqual([6, 7, 4]);
+    expect(tokenMajor(after, 3).dataSync()).toEqual(appendCache(before.clone(), kv, 2).dataSync());
+    expect(readCache(after, 2, 3, 3).dataSync()).toEqual(kv.dataSync());
+    expect(readCache(after, 1, 5, 3).dataSync()).toEqual(
+      tokenMajor(after, 3).slice([0, 1, 0], [2, 5, 12]).dataSync(),
+    );
+    expect(readCache(after, 7, 0, 3).shape).toEqual([2, 0, 12]);
+    const words = tf.tensor([1, -2, 3, 1 << 30, 5, 6, 7, -1], [1, 2, 4], "int32");
+    const packed = appendCache(tf.zeros([2, 3, 2], "int32"), words, 1);
+    expect(readCache(packed, 1, 2, 2).dataSync()).toEqual(words.dataSync());
+  });
+
   it("builds up a cache that attention reads chunk by chunk", () => {
     const k = normal([2, 12, 8], 3);
     let cache = tf.fill([2, 20, 8], Number.NaN) as Tensor;
@@ -37,11 +63,30 @@ describe.each(["cpu", "native", "wasm"] as const)("appendCache on %s", (device) 
     ]);
     expect([...dCache!.dataSync()]).toEqual([2, 2, 0, 0, 0, 0, 2, 2]);
     expect([...dKv!.dataSync()]).toEqual([2, 2, 2, 2]);
+    const [dSplit, dTokens] = tf.grads((cache: Tensor, kv: Tensor) =>
+      readCache(appendCache(cache, kv, 1), 1, 3, 2)
+        .square()
+        .sum(),
+    )([tf.ones([2, 4, 2]), tf.ones([1, 2, 4])]);
+    expect([...dSplit!.dataSync()]).toEqual([0, 0, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 0, 0, 2, 2]);
+    expect([...dTokens!.dataSync()]).toEqual(new Array(8).fill(2));
   });
 
   it("refuses tokens that do not fit", () => {
     expect(() => appendCache(tf.zeros([1, 4, 2]), tf.zeros([1, 3, 2]), 2)).toThrow(
       "Cannot append 3 tokens at 2 as the cache holds 4: got an end of 5. Make a larger cache or drop old chunks.",
+    );
+    expect(() => appendCache(tf.zeros([6, 4, 2]), tf.zeros([2, 1, 4]), 0)).toThrow(
+      "Cannot append to the cache [6,4,2] as the new tokens must be [6, n, 2], or [6 / heads, n, heads times 2] for a head-major cache: got [2,1,4].",
+    );
+  });
+
+  it("refuses to read what is not there", () => {
+    expect(() => readCache(tf.zeros([6, 4, 2]), 3, 2, 3)).toThrow(
+      "Cannot read 2 tokens at 3 as the cache holds 4: got an end of 5. Ask for tokens that are there.",
+    );
+    expect(() => readCache(tf.zeros([6, 4, 2]), 0, 1, 4)).toThrow(
+      "Cannot read the cache as it must be [batch times 4 heads, capacity, features]: got [6,4,2].",
     );
   });
 });

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import {
   type AttentionOptions,
   attention,
+  headMajor,
   packBf16,
   rng,
   type Tensor,
@@ -154,8 +155,10 @@ describe.each(["cpu", "native", "wasm"] as const)("attention to packed keys on %
   it("refuses mixed and misshapen keys, and gradients", () => {
     const [x, packed] = [normal([1, 4, 8], 1), packBf16(normal([1, 4, 8], 2))];
     expect(() => attention(x, packed, x, { heads: 2 })).toThrow(
-      "Cannot attend as k and v must both be float32 [1, tokens, 8], or int32 [1, tokens, 4] from packBf16: got int32 [1,4,4] and float32 [1,4,8].",
+      "Cannot attend as k and v must both be float32 [1, tokens, 8], or int32 [1, tokens, 4] from packBf16, or the same head-major, [2, tokens, 4] or [2, tokens, 2]: got int32 [1,4,4] and float32 [1,4,8].",
     );
+    const mixed = headMajor(x, 4);
+    expect(() => attention(x, mixed, mixed, { heads: 2 })).toThrow("got float32 [4,4,2]");
     expect(() => attention(x, x.cast("int32"), x.cast("int32"), { heads: 2 })).toThrow("got int32 [1,4,8]");
     expect(() => tf.grad((q: Tensor) => attention(q, packed, packed, { heads: 2 }).sum())(x)).toThrow(
       "Cannot attend to keys in bf16 while a gradient is recorded as rounding has none.",

@@ -86,15 +86,16 @@ static void attend_back(BackwardBlock& block, const int* rows, long n, KeySource
   }
 }
 
-// AttentionShape (13 values), q, k, v, o, lse, selection (or null), do, dq, dk, dv
+// AttentionShape, q, k, v, o, lse, selection (or null), do, dq, dk, dv
 static void attention_grad(const double* x, Team& team) {
   AttentionShape a;
   a.read(x);
-  const float *q = ptr<const float>(x[13]), *k = ptr<const float>(x[14]), *v = ptr<const float>(x[15]);
-  const float *o = ptr<const float>(x[16]), *lse = ptr<const float>(x[17]);
-  const int32_t* selection = ptr<const int32_t>(x[18]);
-  const float* g = ptr<const float>(x[19]);
-  float *dq = ptr<float>(x[20]), *dk = ptr<float>(x[21]), *dv = ptr<float>(x[22]);
+  x += AttentionShape::VALUES;
+  const float *q = ptr<const float>(x[0]), *k = ptr<const float>(x[1]), *v = ptr<const float>(x[2]);
+  const float *o = ptr<const float>(x[3]), *lse = ptr<const float>(x[4]);
+  const int32_t* selection = ptr<const int32_t>(x[5]);
+  const float* g = ptr<const float>(x[6]);
+  float *dq = ptr<float>(x[7]), *dk = ptr<float>(x[8]), *dv = ptr<float>(x[9]);
   long from, to;
   team.range(a.batch * a.heads, from, to);
   if (to <= from) return;
@@ -128,13 +129,13 @@ static void attention_grad(const double* x, Team& team) {
 
   const long chunks = a.query_chunk ? a.queries / a.query_chunk : 0;
   for (long bh = from; bh < to; bh++) {
-    const long b = bh / a.heads, h = bh % a.heads, key_at = b * a.capacity * a.width + h * a.d;
+    const long b = bh / a.heads, h = bh % a.heads, key_at = a.stored.at(b, h), ld = a.stored.ld;
     source.point(k, v, key_at);
     if (bf16) lanes.words.forget(a.keys);
     for (long i = 0; i < a.capacity; i++)
       for_lanes(a.d, [&](long j, long w) {
-        store_n(dk + key_at + i * a.width + j, splat(0.0f), w);
-        store_n(dv + key_at + i * a.width + j, splat(0.0f), w);
+        store_n(dk + key_at + i * ld + j, splat(0.0f), w);
+        store_n(dv + key_at + i * ld + j, splat(0.0f), w);
       });
     for (long chunk = 0; chunk < chunks; chunk++) {
       const long end = (chunk + 1) * a.query_chunk;
@@ -149,12 +150,12 @@ static void attention_grad(const double* x, Team& team) {
           prefetch_far_rows(o + at + n * a.width, a.width, more, a.d);
         }
         if (bh + 1 < to) {
-          const long next = ((bh + 1) / a.heads * a.capacity * a.heads + (bh + 1) % a.heads) * a.d;
+          const long next = a.stored.at((bh + 1) / a.heads, (bh + 1) % a.heads);
           const long share = a.keys * r0 / a.queries, until = a.keys * (r0 + n) / a.queries;
-          prefetch_far_rows(k + next + share * a.width, a.width, until - share, a.d);
-          prefetch_far_rows(v + next + share * a.width, a.width, until - share, a.d);
-          prefetch_far_rows(dk + next + share * a.width, a.width, until - share, a.d);
-          prefetch_far_rows(dv + next + share * a.width, a.width, until - share, a.d);
+          prefetch_far_rows(k + next + share * ld, ld, until - share, a.d);
+          prefetch_far_rows(v + next + share * ld, ld, until - share, a.d);
+          prefetch_far_rows(dk + next + share * ld, ld, until - share, a.d);
+          prefetch_far_rows(dv + next + share * ld, ld, until - share, a.d);
         }
         pack_rows(q + at, a.width, n, n, a.d, a.dp, block.q[0]);
         pack_rows(g + at, a.width, n, n, a.d, a.dp, block.g[0]);

@@ -14,10 +14,22 @@ struct ChunkTable {
   }
 };
 
+// Where the rows of the heads lie, in numbers: token by token, the heads of a token beside each other, or head by head, the
+// tokens of a head behind each other.
+struct HeadRows {
+  long ld, head, batch;  // from one row of a head to the next, from head to head, from batch row to batch row
+  static ZT_INLINE HeadRows of(long rows, long heads, long d, bool head_major) {
+    return {head_major ? d : heads * d, head_major ? rows * d : d, heads * rows * d};
+  }
+  ZT_INLINE long at(long b, long h) const { return b * batch + h * head; }
+};
+
 // The arguments both passes begin with.
 struct AttentionShape {
+  enum { VALUES = 14 };
   long batch, queries, keys, capacity, width, heads, d, dp, query_chunk, key_chunk, top, key_chunks;
   float scale;
+  HeadRows stored;  // keys and values
   ChunkTable visible, candidates;
   ZT_INLINE void read(const double* x) {
     batch = (long)x[0], queries = (long)x[1], keys = (long)x[2], capacity = (long)x[3];
@@ -25,6 +37,7 @@ struct AttentionShape {
     visible = {ptr<const int32_t>(x[9]), ptr<const int32_t>(x[10])};
     candidates = {ptr<const int32_t>(x[11]), ptr<const int32_t>(x[12])};
     d = width / heads;
+    stored = HeadRows::of(capacity, heads, d, x[13] != 0);
     dp = (d + VL - 1) / VL * VL;
     scale = 1 / __builtin_sqrtf((float)d);
     key_chunks = key_chunk ? keys / key_chunk : 0;
@@ -80,7 +93,7 @@ struct PanelWalk {
 // The rows of keys or values of one (batch row, head): floats, read where they lie, or bf16, which are widened into room for
 // the rows of a block of panels.
 struct StoredRows {
-  enum { SLOTS = ATTN_PANELS * VL };
+  enum { SLOTS = ATTN_PANELS * VL, SEEN = 128 };  // numbers
   const float* floats = 0;
   const uint16_t* shorts = 0;
   bool in_bf16 = false;
@@ -89,7 +102,7 @@ struct StoredRows {
   float* room = 0;
 
   ZT_INLINE void open(Team& team, const AttentionShape& a, bool stored_in_bf16) {
-    d = a.d, dp = a.dp, ld = a.width, in_bf16 = stored_in_bf16;
+    d = a.d, dp = a.dp, ld = a.stored.ld, in_bf16 = stored_in_bf16;
     if (in_bf16) room = team.scratch((size_t)SLOTS * dp);
   }
   // All rows of all heads lie at `at`.
@@ -115,7 +128,10 @@ struct StoredRows {
     if (in_bf16) f(shorts + row * ld, ld);
     else f(floats + row * ld, ld);
   }
+  // Asks for n rows. Of those that lie behind each other the hardware fetches the rest when it has seen the first.
   ZT_INLINE void prefetch(long row, long n) const {
+    const long first = SEEN / ld;
+    if (ld == d && n > first) n = first > 0 ? first : 1;
     if (!in_bf16) return prefetch_far_rows(floats + row * ld, ld, n, d);
     for (long i = 0; i < n; i++)
       for (long j = 0; j < d; j += 32) __builtin_prefetch(shorts + (row + i) * ld + j, 0, 2);
@@ -144,7 +160,8 @@ struct KeySource {
     const long panels = (keys + VL - 1) / VL;
     const size_t room = (size_t)(team.own_end - team.own);
     const size_t full = (size_t)panels * VL * dp * sizeof(float) * (backward ? 3 : 2) + panels + 1024;
-    keep = full < room / 4 * 3;
+    // What no other block of rows will read is packed where the last was.
+    keep = a.queries > ATTN_ROWS && full < room / 4 * 3;
     const long held = keep ? panels : (long)ATTN_PANELS;
     key_columns = team.scratch((size_t)held * VL * dp);
     second = team.scratch((size_t)held * VL * dp);

@@ -113,8 +113,7 @@ struct Router {
         for (long i = 0; i < n; i++) picks[r * top + i] = list[i];
       return;
     }
-    // With the means of the next head, which lie beside them and are probably read next.
-    auto fetch = [&](long i) { prefetch_far_rows(pooled + list[i] * ld, ld, 1, 2 * d); };
+    auto fetch = [&](long i) { prefetch_far_rows(pooled + list[i] * ld, ld, 1, d); };
     for (long i = 0; i < AHEAD && i < n; i++) fetch(i);
     const long panels = (rows + VL - 1) / VL;
     vf* b = (vf*)best;

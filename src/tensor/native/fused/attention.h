@@ -63,21 +63,22 @@ static void attend(ForwardBlock& block, const int* rows, long n, KeySource& sour
   }
 }
 
-// AttentionShape (13 values), q, k, v, pooled, pooled rows per batch row, o, lse, selection, counts, gate, whether k and v
+// AttentionShape, q, k, v, pooled, its rows, whether they lie head by head, o, lse, selection, counts, gate, whether k and v
 // are stored in bf16; lse, selection, counts and gate may be null. gate: queries to route by, in place of q. selection: int32
 // [B, heads, queries, top]; counts: [B, heads, query chunks, key chunks].
 static void attention(const double* x, Team& team) {
   AttentionShape a;
   a.read(x);
-  const float* q = ptr<const float>(x[13]);
-  const void *k = ptr<const void>(x[14]), *v = ptr<const void>(x[15]);
-  const float* pooled = ptr<const float>(x[16]);
-  const long pooled_rows = (long)x[17];
-  float *o = ptr<float>(x[18]), *lse = ptr<float>(x[19]);
-  int32_t* selection = ptr<int32_t>(x[20]);
-  float* counts = ptr<float>(x[21]);
-  const float* gate = ptr<const float>(x[22]);
-  const bool stored_in_bf16 = x[23] != 0;
+  x += AttentionShape::VALUES;
+  const float* q = ptr<const float>(x[0]);
+  const void *k = ptr<const void>(x[1]), *v = ptr<const void>(x[2]);
+  const float* pooled = ptr<const float>(x[3]);
+  const HeadRows means = HeadRows::of((long)x[4], a.heads, a.d, x[5] != 0);
+  float *o = ptr<float>(x[6]), *lse = ptr<float>(x[7]);
+  int32_t* selection = ptr<int32_t>(x[8]);
+  float* counts = ptr<float>(x[9]);
+  const float* gate = ptr<const float>(x[10]);
+  const bool stored_in_bf16 = x[11] != 0;
 
   const long chunks = a.queries / a.query_chunk, per = (a.query_chunk + ATTN_ROWS - 1) / ATTN_ROWS;
   // Units of a (batch row, head): blocks of rows, whole chunks while counting.
@@ -125,7 +126,7 @@ static void attention(const double* x, Team& team) {
   for (long item = from; item < to; item++) {
     const long bh = item / parts, part = item % parts, b = bh / a.heads, h = bh % a.heads;
     if (bh != current) {
-      source.point(k, v, b * a.capacity * a.width + h * a.d);
+      source.point(k, v, a.stored.at(b, h));
       if (bf16) lanes.words.forget(a.keys);
       current = bh;
     }
@@ -141,8 +142,7 @@ static void attention(const double* x, Team& team) {
         for (long i = 0; bf16 && i < n; i++) words_along(block.q[i], a.d, block.words[i]);
         list = a.candidates.list(chunk, count);
         if (gate_room) pack_rows(gate + at, a.width, n, n, a.d, a.dp, gate_room);
-        router.pick(gate_rows, a.dp, n, pooled + b * pooled_rows * a.width + h * a.d, a.width, a.d, list, count,
-                    block.s, picks);
+        router.pick(gate_rows, a.dp, n, pooled + means.at(b, h), means.ld, a.d, list, count, block.s, picks);
         groups.fill(picks, n, a.top);
         // The first chosen chunks are on their way while the visible ones are attended to.
         if (side_by_side) chosen.begin(groups, list, count, source);
@@ -154,7 +154,7 @@ static void attention(const double* x, Team& team) {
       walk.start(shown, seen, a.key_chunk);
       // What comes next is on its way meanwhile: the rows of a head lie too far apart to be fetched unasked.
       const bool ahead = u == last - 1 && bh + 1 < (to - 1) / parts + 1;
-      const long next = ((bh + 1) / a.heads * a.capacity * a.heads + (bh + 1) % a.heads) * a.d;
+      const long next = a.stored.at((bh + 1) / a.heads, (bh + 1) % a.heads);
       const bool fetches = ahead && !stored_in_bf16;
       lanes.attend(source, walk, a.scale, fetches ? (const float*)k + next : 0, fetches ? (const float*)v + next : 0);
       lane_rows(lanes.o, n, a.d, block.o);

@@ -5,18 +5,21 @@
 
 namespace ZT_NS {
 
-// batch, capacity, n, d, at, cache, kv: writes in place.
-static void append_cache(const double* x, Team& team) {
-  const long batch = (long)x[0], capacity = (long)x[1], n = (long)x[2], d = (long)x[3], at = (long)x[4];
-  float* cache = ptr<float>(x[5]);
-  const float* kv = ptr<const float>(x[6]);
+// batch, heads, capacity, n, d (of a head), at, cache [batch][heads][capacity][d], rows [batch][n][heads][d], whether to read:
+// rows into the cache from token `at` on, or those tokens of the cache into rows.
+static void cache_rows(const double* x, Team& team) {
+  const long batch = (long)x[0], heads = (long)x[1], capacity = (long)x[2], n = (long)x[3], d = (long)x[4], at = (long)x[5];
+  float *cache = ptr<float>(x[6]), *rows = ptr<float>(x[7]);
+  const bool reads = x[8] != 0;
   long from, to;
   team.range(batch * n, from, to);
-  for (long i = from; i < to; i++) {
-    float* o = cache + (i / n * capacity + at + i % n) * d;
-    const float* p = kv + i * d;
-    for_lanes(d, [&](long j, long w) { store_n(o + j, load_n(p + j, w), w); });
-  }
+  for (long i = from; i < to; i++)
+    for (long h = 0; h < heads; h++) {
+      float *held = cache + ((i / n * heads + h) * capacity + at + i % n) * d, *row = rows + (i * heads + h) * d;
+      const float* in = reads ? held : row;
+      float* out = reads ? row : held;
+      for_lanes(d, [&](long j, long w) { store_n(out + j, load_n(in + j, w), w); });
+    }
 }
 
 // numbers (even), floats, bf16
@@ -109,4 +112,4 @@ static void patches(const double* x, Team& team) {
 
 }  // namespace ZT_NS
 
-#define ZT_FUSED_LAYOUT_OPS(X) X(append_cache) X(pack_bf16) X(unpack_bf16) X(collect_rows) X(pool_keys) X(pool_keys_grad) X(patches)
+#define ZT_FUSED_LAYOUT_OPS(X) X(cache_rows) X(pack_bf16) X(unpack_bf16) X(collect_rows) X(pool_keys) X(pool_keys_grad) X(patches)
