@@ -4,8 +4,8 @@
  * This switch is for the comparison, in plain tf ops.
  */
 import type { AttentionOptions } from "../tensor/ops/attention.ts";
-import { poolKeys, readCache } from "../tensor/ops/cache.ts";
-import { headsIn, joinHeads, splitHeads } from "../tensor/ops/head-major.ts";
+import { poolKeys } from "../tensor/ops/cache.ts";
+import { joinHeads, splitHeads } from "../tensor/ops/head-major.ts";
 import { floatsOf } from "../tensor/ops/packed-bf16.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
@@ -25,9 +25,12 @@ export function preRopeAttention(
 ): Tensor {
   const [batch, queries, width] = q.shape as [number, number, number];
   const keyChunks = keyTokens / chunkTokens;
-  const means = route!.pooledKeys ?? poolKeys(unrotated.k, chunkTokens);
-  const pooled = readCache(means, 0, keyChunks, headsIn(means, batch));
-  const gate = tf.matMul(splitHeads(unrotated.q, heads), splitHeads(pooled, heads), false, true);
+  const pooled = (route!.pooledKeys ?? poolKeys(unrotated.k, chunkTokens)).slice(
+    [0, 0, 0],
+    [-1, keyChunks, -1],
+  );
+  const byHeads = (x: Tensor) => splitHeads(x, batch, heads);
+  const gate = tf.matMul(byHeads(unrotated.q), byHeads(pooled), false, true);
   const scores = gate.arraySync() as number[][][][];
   const counts = new Float32Array(batch * heads * visible.length * keyChunks);
   const allowed = new Float32Array(batch * heads * queries * keyChunks);
@@ -51,8 +54,8 @@ export function preRopeAttention(
     .tensor5d(allowed, [batch, heads, queries, keyChunks, 1])
     .tile([1, 1, 1, 1, chunkTokens])
     .reshape([batch, heads, queries, keyTokens]);
-  const valid = (x: Tensor) => splitHeads(floatsOf(readCache(x, 0, keyTokens, headsIn(x, batch))), heads);
-  const logits = tf.matMul(splitHeads(q, heads), valid(k), false, true).mul(1 / Math.sqrt(width / heads));
+  const valid = (x: Tensor) => byHeads(floatsOf(x.slice([0, 0, 0], [-1, keyTokens, -1])));
+  const logits = tf.matMul(byHeads(q), valid(k), false, true).mul(1 / Math.sqrt(width / heads));
   const weights = tf.softmax(logits.mul(open).add(open.sub(1).mul(-MASKED)), -1);
   return joinHeads(tf.matMul(weights, valid(v)));
 }

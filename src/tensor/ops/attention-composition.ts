@@ -4,9 +4,9 @@
  */
 import { type Tensor, tf } from "../tf.ts";
 import type { AttentionOptions, Route } from "./attention.ts";
-import { poolKeys, readCacheComposition } from "./cache.ts";
+import { poolKeys } from "./cache.ts";
 import { withGradient, withoutGradient } from "./fused.ts";
-import { headsIn, joinHeads, splitHeads, tokenMajor } from "./head-major.ts";
+import { joinHeads, splitHeads } from "./head-major.ts";
 
 /** Stands for -infinity, which shaders may not represent; exp of it is 0 against any real score. */
 const MASKED = -1e30;
@@ -35,7 +35,8 @@ function chosen(
 ): Tensor {
   const keyChunks = pooled.shape[1]!;
   const open = repeat(membership(candidates, keyChunks), 0, chunkTokens); // [Sq, Kc]
-  const gate = tf.matMul(splitHeads(q, heads), splitHeads(pooled, heads), false, true); // [B, heads, Sq, Kc]
+  const [batch] = q.shape as [number, number, number];
+  const gate = tf.matMul(splitHeads(q, batch, heads), splitHeads(pooled, batch, heads), false, true); // [B, heads, Sq, Kc]
   const count = Math.min(topK, keyChunks);
   if (count === 0) return tf.zerosLike(gate);
   const { indices } = tf.topk(gate.mul(open).add(open.sub(1).mul(-MASKED)), count);
@@ -60,10 +61,10 @@ export function attentionComposition(q: Tensor, k: Tensor, v: Tensor, options: A
     );
   }
   const valid = (t: Tensor): Tensor =>
-    tokenMajor(t.shape[1] === keyTokens ? t : t.slice([0, 0, 0], [-1, keyTokens, -1]), headsIn(t, batch));
-  const keys = splitHeads(valid(k), heads);
-  const values = splitHeads(valid(v), heads);
-  let scores = tf.matMul(splitHeads(q, heads), keys, false, true).mul(1 / Math.sqrt(width / heads));
+    t.shape[1] === keyTokens ? t : t.slice([0, 0, 0], [-1, keyTokens, -1]);
+  const keys = splitHeads(valid(k), batch, heads);
+  const values = splitHeads(valid(v), batch, heads);
+  let scores = tf.matMul(splitHeads(q, batch, heads), keys, false, true).mul(1 / Math.sqrt(width / heads));
   let allowed: Tensor | undefined;
   if (visible) {
     const keyChunks = keyTokens / chunkTokens;
@@ -71,8 +72,10 @@ export function attentionComposition(q: Tensor, k: Tensor, v: Tensor, options: A
     allowed = withoutGradient(() => {
       const dense = repeat(membership(visible, keyChunks), 0, chunkTokens);
       if (!route) return repeat(dense, 1, chunkTokens).reshape([1, 1, queries, keyTokens]);
-      const means = route.pooledKeys ?? poolKeys(valid(k), chunkTokens);
-      const pooled = readCacheComposition(means, 0, keyChunks, headsIn(means, batch));
+      const pooled = (route.pooledKeys ?? poolKeys(valid(k), chunkTokens)).slice(
+        [0, 0, 0],
+        [-1, keyChunks, -1],
+      );
       const picks = chosen(route.gateQueries ?? q, pooled, route, chunkTokens, heads);
       if (route.onCounts) {
         const perQueryChunk = picks.reshape([batch, heads, queries / chunkTokens, chunkTokens, keyChunks]);

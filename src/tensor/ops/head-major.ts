@@ -9,9 +9,17 @@
  */
 import type { Tensor } from "../tf.ts";
 
-/** [B, S, D] -> [B, heads, S, D / heads] */
-export function splitHeads(x: Tensor, heads: number): Tensor {
-  const [batch, tokens, width] = x.shape as [number, number, number];
+/** By how many heads x is split in a batch of `batch` rows: 1 for token-major. */
+export const headsIn = ({ shape }: { readonly shape: readonly number[] }, batch: number): number =>
+  shape[0] === batch ? 1 : shape[0]! / batch;
+
+/**
+ * @param x in either order
+ * @returns [batch, heads, S, D / heads]
+ */
+export function splitHeads(x: Tensor, batch: number, heads: number): Tensor {
+  const [, tokens, width] = x.shape as [number, number, number];
+  if (headsIn(x, batch) > 1) return x.reshape([batch, heads, tokens, width]);
   return x.reshape([batch, tokens, heads, width / heads]).transpose([0, 2, 1, 3]);
 }
 
@@ -27,7 +35,7 @@ export function joinHeads(x: Tensor): Tensor {
  */
 export function headMajor(x: Tensor, heads: number): Tensor {
   const [batch, tokens, width] = x.shape as [number, number, number];
-  return heads === 1 ? x : splitHeads(x, heads).reshape([batch * heads, tokens, width / heads]);
+  return heads === 1 ? x : splitHeads(x, batch, heads).reshape([batch * heads, tokens, width / heads]);
 }
 
 /**
@@ -38,7 +46,3 @@ export function tokenMajor(x: Tensor, heads: number): Tensor {
   const [rows, tokens, width] = x.shape as [number, number, number];
   return heads === 1 ? x : joinHeads(x.reshape([rows / heads, heads, tokens, width]));
 }
-
-/** By how many heads x is split in a batch of `batch` rows: 1 for token-major. */
-export const headsIn = ({ shape }: { readonly shape: readonly number[] }, batch: number): number =>
-  shape[0] === batch ? 1 : shape[0]! / batch;

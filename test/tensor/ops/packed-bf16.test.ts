@@ -130,7 +130,7 @@ describe.each(["cpu", "native", "wasm"] as const)("attention to packed keys on %
   });
 
   it.each(cases)(
-    "is attention to what they unpack to, bit for bit: %s",
+    "is attention to what they unpack to, bit for bit, and so head-major: %s",
     (name, width, queries, keys, options) => {
       const [alike, batch] = [name.endsWith("alike"), width < 512 ? 2 : 1];
       const all = normal([batch, alike ? 1 : queries, width], 1);
@@ -144,6 +144,15 @@ describe.each(["cpu", "native", "wasm"] as const)("attention to packed keys on %
           try {
             const expected = attention(q, unpackBf16(k), unpackBf16(v), options);
             expect(attention(q, k, v, options).dataSync()).toEqual(expected.dataSync());
+            for (const stored of (width / options.heads) % 2
+              ? [unpackBf16]
+              : [unpackBf16, (x: Tensor) => x]) {
+              const [keys, values] = [k, v].map((x) => headMajor(stored(x), options.heads)) as [
+                Tensor,
+                Tensor,
+              ];
+              expect(attention(q, keys, values, options).dataSync()).toEqual(expected.dataSync());
+            }
           } finally {
             setPrecision("float32");
           }
