@@ -8,6 +8,9 @@ import { type Tensor, tf } from "../tf.ts";
 import { hasKernel, isRecording, require, runFused, withGradient } from "./fused.ts";
 import { headMajor, headsIn, tokenMajor } from "./head-major.ts";
 
+/** The kernels copy words of four bytes. */
+const isOfWords = ({ dtype }: TensorInfo): boolean => dtype === "float32" || dtype === "int32";
+
 /** The append in plain tf ops: a new tensor. */
 export function appendCacheComposition(cache: Tensor, kv: Tensor, atToken: number): Tensor {
   const [rows, capacity, width] = cache.shape as [number, number, number];
@@ -40,7 +43,10 @@ export function appendCache(cache: Tensor, kv: Tensor, atToken: number): Tensor 
     `Cannot append to the cache [${cache.shape}] as the new tokens must be [${rows}, n, ${width}], or [${rows} / heads, n, heads times ${width}] for a head-major cache: got [${kv.shape}].`);
   require(Number.isInteger(atToken) && atToken >= 0 && atToken + kv.shape[1]! <= capacity!, () =>
     `Cannot append ${kv.shape[1]} tokens at ${atToken} as the cache holds ${capacity}: got an end of ${atToken + kv.shape[1]!}. Make a larger cache or drop old chunks.`);
-  if (isRecording() || !hasKernel("Fused.AppendCache")) return appendCacheComposition(cache, kv, atToken);
+  require(cache.dtype === kv.dtype, () =>
+    `Cannot append to a cache of ${cache.dtype} as the new tokens must be of the same type: got ${kv.dtype}. Cast them.`);
+  if (isRecording() || !isOfWords(cache) || !hasKernel("Fused.AppendCache"))
+    return appendCacheComposition(cache, kv, atToken);
   return runFused("Fused.AppendCache", { cache, kv }, { atToken })[0]!;
 }
 
@@ -65,7 +71,7 @@ export function readCache(cache: Tensor, atToken: number, count: number, heads =
     count >= 0 &&
     atToken + count <= cache.shape[1]!, () =>
     `Cannot read ${count} tokens at ${atToken} as the cache holds ${cache.shape[1]}: got an end of ${atToken + count}. Ask for tokens that are there.`);
-  if (isRecording() || !hasKernel("Fused.ReadCache")) {
+  if (isRecording() || !isOfWords(cache) || !hasKernel("Fused.ReadCache")) {
     return tf.tidy(() => readCacheComposition(cache, atToken, count, heads));
   }
   return runFused("Fused.ReadCache", { cache }, { atToken, count, heads })[0]!;
@@ -138,9 +144,7 @@ export function collectRows(
     require(row >= 0 && row < batch && wanted <= capacity, () =>
       `Cannot collect row ${row} as its source has ${batch} rows of ${slots} slots and the result room for ${capacity}: got the runs ${JSON.stringify(runs)}. Ask for rows and slots that are there.`);
   }
-  // The kernel copies words of four bytes.
-  const isOfWords = sources[0]!.tensors.every(({ dtype }) => dtype === "float32" || dtype === "int32");
-  if (isRecording() || !isOfWords || !hasKernel("Fused.CollectRows"))
+  if (isRecording() || !sources[0]!.tensors.every(isOfWords) || !hasKernel("Fused.CollectRows"))
     return collectRowsComposition(sources, rows, capacity);
   // The tensors are in the sources: to name each as an input would cost more than to copy it.
   return runFused("Fused.CollectRows", {}, { sources, rows, capacity });

@@ -41,6 +41,8 @@ describe.each(["cpu", "native", "wasm"] as const)("appendCache on %s", (device) 
       tokenMajor(after, 3).slice([0, 1, 0], [2, 5, 12]).dataSync(),
     );
     expect(readCache(after, 7, 0, 3).shape).toEqual([2, 0, 12]);
+    const flags = appendCache(tf.zeros([2, 3, 1], "bool"), tf.ones([1, 1, 2], "bool"), 1);
+    expect([...readCache(flags, 0, 3, 2).dataSync()]).toEqual([0, 0, 1, 1, 0, 0]);
     const words = tf.tensor([1, -2, 3, 1 << 30, 5, 6, 7, -1], [1, 2, 4], "int32");
     const packed = appendCache(tf.zeros([2, 3, 2], "int32"), words, 1);
     expect(readCache(packed, 1, 2, 2).dataSync()).toEqual(words.dataSync());
@@ -75,6 +77,9 @@ describe.each(["cpu", "native", "wasm"] as const)("appendCache on %s", (device) 
   it("refuses tokens that do not fit", () => {
     expect(() => appendCache(tf.zeros([1, 4, 2]), tf.zeros([1, 3, 2]), 2)).toThrow(
       "Cannot append 3 tokens at 2 as the cache holds 4: got an end of 5. Make a larger cache or drop old chunks.",
+    );
+    expect(() => appendCache(tf.zeros([1, 4, 2]), tf.zeros([1, 1, 2], "int32"), 2)).toThrow(
+      "Cannot append to a cache of float32 as the new tokens must be of the same type: got int32. Cast them.",
     );
     expect(() => appendCache(tf.zeros([6, 4, 2]), tf.zeros([2, 1, 4]), 0)).toThrow(
       "Cannot append to the cache [6,4,2] as the new tokens must be [6, n, 2], or [6 / heads, n, heads times 2] for a head-major cache: got [2,1,4].",
