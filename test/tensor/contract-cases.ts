@@ -43,6 +43,19 @@ export interface OpCase {
 const constant = (shape: number[], seed: number): Tensor =>
   tf.tensor(rng(seed).normal(shape.reduce((a, b) => a * b, 1)), shape);
 
+/** Two query chunks of 32 behind a history of eight chunks, three heads. */
+const behindHistory = (topK: number): AttentionOptions => ({
+  heads: 3,
+  chunkTokens: 32,
+  visible: [[8], [8, 9]],
+  route: {
+    topK,
+    candidates: [
+      [0, 1, 2, 3, 4, 5, 6, 7],
+      [0, 2, 4, 5, 7],
+    ],
+  },
+});
 const attentionCase = (
   name: string,
   batch: number,
@@ -156,19 +169,7 @@ const largeCases: readonly OpCase[] = [
       [2, 320, 96],
       [2, 320, 96],
     ],
-    run: (q, k, v) =>
-      attention(q!, packBf16(k!), packBf16(v!), {
-        heads: 3,
-        chunkTokens: 32,
-        visible: [[8], [8, 9]],
-        route: {
-          topK: 3,
-          candidates: [
-            [0, 1, 2, 3, 4, 5, 6, 7],
-            [0, 2, 4, 5, 7],
-          ],
-        },
-      }),
+    run: (q, k, v) => attention(q!, packBf16(k!), packBf16(v!), behindHistory(3)),
     hasGradient: false,
   },
   {
@@ -179,19 +180,7 @@ const largeCases: readonly OpCase[] = [
       [6, 320, 32],
       [6, 320, 32],
     ],
-    run: (q, k, v) =>
-      attention(q!, k!, v!, {
-        heads: 3,
-        chunkTokens: 32,
-        visible: [[8], [8, 9]],
-        route: {
-          topK: 8,
-          candidates: [
-            [0, 1, 2, 3, 4, 5, 6, 7],
-            [0, 2, 4, 5, 7],
-          ],
-        },
-      }),
+    run: (q, k, v) => attention(q!, k!, v!, behindHistory(8)),
   },
   {
     name: "a head-major cache, large",

@@ -51,7 +51,7 @@ export function appendCache(cache: Tensor, kv: Tensor, atToken: number): Tensor 
 }
 
 /** The reading in plain tf ops. */
-export function readCacheComposition(cache: Tensor, atToken: number, count: number, heads: number): Tensor {
+function readCacheComposition(cache: Tensor, atToken: number, count: number, heads: number): Tensor {
   return tokenMajor(cache.slice([0, atToken, 0], [-1, count, -1]), heads);
 }
 
